@@ -1,0 +1,5 @@
+"""`python -m imse`."""
+
+from imse.cli import main
+
+main()

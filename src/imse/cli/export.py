@@ -1,0 +1,29 @@
+"""`imse export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imse.errors import ImseError
+
+
+def export(
+    weights: Annotated[Path, typer.Argument(help="A safetensors file, or a checkpoint published by the authors.")],
+    output: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
+) -> None:
+    """Make weights runnable without torch: write the network as ONNX. Needs imse[export].
+
+    Example: imse export mine.safetensors mine.onnx && imse enhance noisy.wav --weights mine.onnx
+    """
+    from imse.checkpoint import load_with_metadata
+    from imse.export import export_onnx
+
+    if output.exists() and not overwrite:
+        raise ImseError(f"{output}: already there; --overwrite replaces it")
+    network, metadata = load_with_metadata(weights)
+    export_onnx(network, output, metadata)
+    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

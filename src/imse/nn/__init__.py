@@ -1,0 +1,6 @@
+"""The network family in torch. Importing this package imports torch; `imse` itself never does."""
+
+from imse.nn.config import NetworkConfig
+from imse.nn.network import IMSE
+
+__all__ = ["IMSE", "NetworkConfig"]

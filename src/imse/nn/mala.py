@@ -1,0 +1,60 @@
+"""Magnitude-aware linear attention (MALA), the attention of IMSE.
+
+Fan et al., "Rectifying Magnitude Neglect in Linear Attention", arXiv 2507.00698; in IMSE (arXiv 2511.14515) it
+replaces MUSE's Taylor attention.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imse.nn.rotary import rotate
+
+HEAD_WIDTH = 8
+
+
+class MALA(nn.Module):
+    r"""Linear attention whose scores keep the magnitude of the query.
+
+    With the positive feature map :math:`\phi(x) = \mathrm{elu}(x) + 1`, N positions and :math:`s = d^{-1/2}`, each
+    head computes
+
+    .. math::
+        z_i &= s \, \phi(q_i) \cdot \tfrac{1}{N} \sum_j \phi(k_j) \\
+        y_i &= \Bigl(1 + \frac{1}{z_i}\Bigr) \tilde q_i \, \frac{s}{N} \sum_j \tilde k_j^\top v_j
+               - z_i \, \tfrac{1}{N} \sum_j v_j
+
+    where :math:`\tilde q, \tilde k` are the mapped queries and keys after the rotary embedding. The scores of a
+    position (before the rotary embedding) sum to one: :math:`\beta z_i - \gamma` with :math:`\beta = 1 + 1/z_i`,
+    :math:`\gamma = z_i`. Unlike a division by :math:`z_i`, which cancels :math:`\lVert q \rVert`, this makes the
+    distribution sharper as the query grows. The cost is linear in N, as :math:`K^\top V` is formed first.
+
+    A depthwise 5x5 convolution of the values (locally enhanced positional encoding) is added, and the sum is gated
+    by the output map o before the last projection.
+
+    Shape:
+        - x: [B, c, T, F]; table: [2, 4, T, F], see `imse.nn.rotary.rotary_table`.
+        - Output: [B, c, T, F].
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = channels // HEAD_WIDTH
+        self.qkvo = nn.Conv2d(channels, 4 * channels, 1)
+        self.lepe = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.proj = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        q, k, v, o = self.qkvo(x).chunk(4, dim=1)
+        lepe = self.lepe(v)
+        # [B, heads, d, N] throughout: the channels stay outside, so no map is ever transposed.
+        q, k, v = (part.reshape(len(x), self.heads, HEAD_WIDTH, -1) for part in (q, k, v))
+        scale = HEAD_WIDTH**-0.5
+        q, k = F.elu(q) + 1, F.elu(k) + 1
+        z = scale * (k.mean(-1, keepdim=True).transpose(2, 3) @ q)  # [B, heads, 1, N]
+        q, k = rotate(q, table), rotate(k, table)
+        kv = k @ v.transpose(2, 3) * (scale / q.shape[-1])  # [B, heads, d, d]
+        attended = kv.transpose(2, 3) @ q * (1 + 1 / (z + 1e-6)) - z * v.mean(-1, keepdim=True)
+        projected: Tensor = self.proj((attended.reshape(x.shape) + lepe) * o)
+        return projected
