@@ -1,14 +1,13 @@
 """The network as an ONNX file that runs without torch.
 
-The short-time Fourier transform stays outside: the file maps noisy to enhanced spectra, so that whatever runs it may use
-the transform it has.
+The short-time Fourier transform stays outside: the file maps noisy to enhanced spectra, and whatever runs it uses the
+transform that it has.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -21,16 +20,16 @@ import torch
 
 from imse.checkpoint import CONFIG_KEY
 from imse.engine.onnx import INPUTS, OUTPUTS
-from imse.nn import IMSE
+from imse.nn.network import Network
 
 OPSET = 17
 
 
-def export_onnx(network: IMSE, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network as ONNX, whole or not at all.
 
     Inputs ``magnitude`` and ``phase`` and outputs ``enhanced_magnitude`` and ``enhanced_phase`` are float32 [batch,
-    bins, frames] with free batch and frames, as `IMSE.forward` takes and gives them.
+    bins, frames] with free batch and frames, as `Network.forward` takes and gives them.
 
     Args:
         network: The network.
@@ -44,12 +43,12 @@ def export_onnx(network: IMSE, path: str | Path, metadata: Mapping[str, str] | N
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(model.SerializeToString())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _trace(network: IMSE) -> onnx.ModelProto:
+def _trace(network: Network) -> onnx.ModelProto:
     # Two examples of 8 frames: sizes of one would be taken for broadcasts.
     example = torch.rand(2, network.config.bins, 8)
     free = {0: "batch", 2: "frames"}
