@@ -74,7 +74,7 @@ class Enhancer:
         """Enhance an array.
 
         Args:
-            x: Samples [samples] or [samples, channels] in float32 or float64, full scale at +-1 (but any level will do).
+            x: Samples [samples] or [samples, channels] in float32 or float64, full scale at +-1 or any level.
             sample_rate: In Hz, 8,000 to 192,000.
 
         Returns:
@@ -164,7 +164,7 @@ class Enhancer:
 
     def _run(self, segments: list[Floats], scale: Floats, with_high_band: bool) -> list[Floats]:
         """Segments [channels, n] to stacks [1 or 3, channels, n]: enhanced, and for the high band input and gain."""
-        channels, length = segments[0].shape
+        length = segments[0].shape[1]
         inputs = np.concatenate(segments)
         scales = np.tile(scale, (len(segments), 1))
         outputs = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)

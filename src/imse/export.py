@@ -6,7 +6,6 @@ transform that it has.
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 import warnings
@@ -36,7 +35,12 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
         path: The file to write, replaced if there.
         metadata: What is known of the weights' origin, kept in the file beside the network's configuration.
     """
-    model = _strip(_fold(_trace(network.eval())))
+    with tempfile.TemporaryDirectory() as folder:
+        traced, folded = Path(folder, "traced.onnx"), Path(folder, "folded.onnx")
+        _trace(network.eval(), traced)
+        _fold(traced, folded)
+        model = onnx.load(folded)
+    _strip(model)
     config = json.dumps(asdict(network.config))
     onnx.helper.set_model_props(model, {**(metadata or {}), CONFIG_KEY: config})
     path = Path(path)
@@ -48,11 +52,10 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
         partial.unlink(missing_ok=True)
 
 
-def _trace(network: Network) -> onnx.ModelProto:
+def _trace(network: Network, file: Path) -> None:
     # Two examples of 8 frames: sizes of one would be taken for broadcasts.
     example = torch.rand(2, network.config.bins, 8)
     free = {0: "batch", 2: "frames"}
-    file = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter by tracing is the old one, and says so. The new one takes minutes for free axes here (4 against
         # 0.1) and writes a graph twice the size.
@@ -67,21 +70,17 @@ def _trace(network: Network) -> onnx.ModelProto:
             opset_version=OPSET,
             dynamo=False,
         )
-    return onnx.load_from_string(file.getvalue())
 
 
-def _fold(model: onnx.ModelProto) -> onnx.ModelProto:
+def _fold(file: Path, folded: Path) -> None:
     """Fold constants now, by the optimisations that hold on any machine, rather than each time the file is opened."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with tempfile.TemporaryDirectory() as folder:
-        folded = Path(folder, "folded.onnx")
-        options.optimized_model_filepath = str(folded)
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(folded)
+    options.optimized_model_filepath = str(folded)
+    onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def _strip(model: onnx.ModelProto) -> onnx.ModelProto:
+def _strip(model: onnx.ModelProto) -> None:
     """Shorten what only people read: half of a traced file is the names of its nodes and values."""
     kept = {value.name for values in (model.graph.input, model.graph.output) for value in values}
     short: dict[str, str] = {"": ""}
@@ -96,4 +95,3 @@ def _strip(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.opset_import[:]
     model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     model.graph.name, model.doc_string = "imse", ""
-    return model
