@@ -9,6 +9,7 @@ import typer
 
 from imse import __version__
 from imse.cli.convert import convert
+from imse.cli.evaluate import evaluate
 from imse.cli.export import export
 from imse.errors import ImseError, describe
 
@@ -19,6 +20,7 @@ _EXTRAS = {
     "pesq": "eval",
     "pystoi": "eval",
     "safetensors": "torch",
+    "speechmos": "eval",
     "torch": "torch",
 }
 
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(export)
 app.command()(convert)
+app.command()(evaluate)
 
 
 def _print_version(wanted: bool) -> None:
