@@ -9,6 +9,7 @@ import typer
 
 from imse import __version__
 from imse.cli.convert import convert
+from imse.cli.enhance import enhance
 from imse.cli.export import export
 from imse.errors import ImseError, describe
 
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(enhance)
 app.command()(export)
 app.command()(convert)
 
@@ -61,3 +63,6 @@ def main() -> None:
         sys.exit(f"imse: this needs the module '{error.name}': pip install 'imse[{extra}]'")
     except (ImseError, OSError) as error:
         sys.exit(f"imse: {describe(error)}")
+    except KeyboardInterrupt:
+        sys.stderr.write("imse: interrupted\n")
+        sys.exit(130)
