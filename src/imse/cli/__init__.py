@@ -63,6 +63,3 @@ def main() -> None:
         sys.exit(f"imse: this needs the module '{error.name}': pip install 'imse[{extra}]'")
     except (ImseError, OSError) as error:
         sys.exit(f"imse: {describe(error)}")
-    except KeyboardInterrupt:
-        sys.stderr.write("imse: interrupted\n")
-        sys.exit(130)

@@ -168,7 +168,8 @@ def _progress() -> Iterator[Progress]:
         yield progress
     finally:
         starter.cancel()
-        progress.stop()
+        if progress.live.is_started:
+            progress.stop()
 
 
 @contextmanager

@@ -15,9 +15,7 @@ from imse.errors import ImseError
 def enhance(
     inputs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="INPUT...", help="Audio files, folders (searched recursively), or - for WAV from stdin."
-        ),
+        typer.Argument(metavar="INPUT", help="Audio files, folders (searched recursively), or - for WAV from stdin."),
     ],
     output: Annotated[
         Path | None,
@@ -71,7 +69,11 @@ def enhance(
     enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
 
     started = time.perf_counter()
-    outcome = run(enhancer, tasks, jobs, overwrite)
+    try:
+        outcome = run(enhancer, tasks, jobs, overwrite)
+    except KeyboardInterrupt:
+        typer.echo("imse: interrupted; the files that were not finished are not there", err=True)
+        raise typer.Exit(130) from None
     elapsed = time.perf_counter() - started
     if outcome.done:
         factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
