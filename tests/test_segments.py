@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
+from imse.segments import OverlappingSegments, PaperSegments, Segment, Segmentation, process
 
 Floats = NDArray[np.float32]
 
-SMALL = OverlappingSegments(length=50, overlap=20, fade=10)
+SMALL = OverlappingSegments(shortest=50, longest=100, overlap=20, fade=10)
 SMALL_PAPER = PaperSegments(length=50)
-both = pytest.mark.parametrize("segmentation", [SMALL, SMALL_PAPER])
 
 
 def ramp(samples: int, channels: int = 1) -> Floats:
@@ -26,6 +26,12 @@ def ramp(samples: int, channels: int = 1) -> Floats:
 def in_blocks(signal: Floats, length: int) -> Iterator[Floats]:
     for start in range(0, signal.shape[1], length):
         yield signal[:, start : start + length]
+
+
+def numbered() -> Callable[[list[Floats]], list[Floats]]:
+    """A network that answers to the first segment with 0, to the second with 1, ..."""
+    numbers = iter(range(100))
+    return lambda segments: [np.full_like(segment, next(numbers)) for segment in segments]
 
 
 def joined(signal: Floats, segmentation: Segmentation, block: int = 7, at_once: int = 1) -> Floats:
@@ -44,12 +50,25 @@ def test_a_network_that_changes_nothing_changes_nothing(
     np.testing.assert_allclose(joined(signal, segmentation, block, at_once), signal, rtol=1e-6)
 
 
-@both
+@given(samples=st.integers(1, 3_000))
+def test_overlapping_segments_have_one_length(samples: int) -> None:
+    segments = list(SMALL.plan(samples))
+    (length,) = {segment.stop - segment.start for segment in segments}
+    assert 50 <= length <= 100
+    assert segments[0] == Segment(0, length, 0)
+    assert segments[-1].stop == max(samples, 50)
+    assert len(segments) == 1 or samples > 100
+    for before, after in pairwise(segments):
+        assert before.stop - after.start >= 20
+        assert after.start <= after.begin
+        assert after.begin + 10 <= before.stop
+
+
 @pytest.mark.parametrize("samples", [1, 49, 50, 51, 99, 100, 101, 333])
-def test_every_segment_has_the_same_length(segmentation: Segmentation, samples: int) -> None:
-    segments = list(segmentation.plan(samples))
+def test_paper_segments(samples: int) -> None:
+    segments = list(SMALL_PAPER.plan(samples))
     assert {segment.stop - segment.start for segment in segments} == {50}
-    assert segments[0].start == 0
+    assert [segment.start for segment in segments[:-1]] == list(range(0, samples - 50, 50))
     assert segments[-1].stop == max(samples, 50)
 
 
@@ -75,7 +94,7 @@ def test_a_fade_moves_from_one_segment_to_the_next_without_a_step() -> None:
     )
     steps = np.diff(out[0])
     assert (steps >= 0).all()
-    assert steps.max() < 0.2  # of a jump of 1 over 10 samples
+    assert 0 < steps.max() < 0.2  # of a jump of 1 over 10 samples
 
 
 def test_short_signals_are_mirrored() -> None:
@@ -93,13 +112,7 @@ def test_paper_pads_short_signals_with_zeros() -> None:
 
 def test_paper_uses_the_whole_last_segment() -> None:
     """As published: of 120 samples, the last 50 are the last segment's, and the second is cut to 70."""
-    numbers = iter(range(100))
-    out = np.concatenate(
-        list(
-            process([ramp(120)], 120, SMALL_PAPER, lambda segments: [np.full_like(s, next(numbers)) for s in segments])
-        ),
-        axis=1,
-    )
+    out = np.concatenate(list(process([ramp(120)], 120, SMALL_PAPER, numbered())), axis=1)
     np.testing.assert_array_equal(out[0], [0] * 50 + [1] * 20 + [2] * 50)
 
 
@@ -116,5 +129,5 @@ def test_memory_does_not_grow_with_the_signal() -> None:
     given_out = 0
     for block in process(blocks(), 10_000, SMALL, lambda segments: segments):
         given_out += block.shape[1]
-        assert read - given_out <= 2 * SMALL.length
+        assert read - given_out <= 2 * SMALL.longest
     assert given_out == 10_000
