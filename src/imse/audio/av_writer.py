@@ -5,6 +5,7 @@ Imported only for files that need it: PyAV is the extra ``imse[av]``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -21,6 +22,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from imse.audio.av_reader import opened
+from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.interface import AudioInfo, Block
 from imse.audio.partial import Sink
 from imse.errors import ImseError
@@ -28,6 +30,7 @@ from imse.errors import ImseError
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}
 _LOSSY_FRAMES = frozenset({"aac", "opus", "ac3", "eac3"})
 _BIT_RATE_PER_CHANNEL = 96_000  # where the input has none to keep
+_MARGIN = {"opus": OPUS_MARGIN}
 _LEAST_PER_CHANNEL = {"aac": 64_000, "opus": 32_000}
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _WITH_EDIT_LISTS = frozenset({"ipod", "mp4", "mov"})
@@ -102,7 +105,7 @@ class AvWriter:
         encoder = _ENCODERS.get(info.subtype, info.subtype)
         stream = self._output.add_stream(encoder, info.sample_rate, layout=self._layout)
         assert isinstance(stream, AudioStream)
-        wanted = info.bit_rate or _BIT_RATE_PER_CHANNEL * info.channels
+        wanted = math.ceil((info.bit_rate or _BIT_RATE_PER_CHANNEL * info.channels) * _MARGIN.get(info.subtype, 1))
         stream.codec_context.bit_rate = max(wanted, _LEAST_PER_CHANNEL.get(info.subtype, 0) * info.channels)
         return stream
 
@@ -121,6 +124,8 @@ class AvWriter:
                 continue
             ours.metadata.update(track.metadata)
             ours.disposition = track.disposition
+        if not copies:
+            return  # demux() of no track means all of them
         for packet in source.demux([track for track in source.streams if track.index in copies]):
             if packet.dts is not None:
                 packet.stream = copies[packet.stream_index]
@@ -150,7 +155,7 @@ class AvWriter:
         except av.FFmpegError as error:
             self._sink.check()
             raise ImseError(
-                f"{self._path}: cannot be written ({str(error.strerror).lower()}); name an output that ends in .wav"
+                f"{self._path}: cannot be written ({str(error.strerror).lower()}); name one that ends in .wav"
             ) from error
 
 
@@ -174,7 +179,7 @@ def _lead(codec: AudioCodecContext, info: AudioInfo) -> int:
     trial.sample_rate, trial.layout, trial.format = codec.sample_rate, codec.layout, codec.format
     trial.time_base = Fraction(1, codec.sample_rate)
     trial.open()
-    silence = AudioFrame(codec.format, codec.layout, trial.frame_size)
+    silence = AudioFrame.from_ndarray(np.zeros((info.channels, trial.frame_size), np.float32), "fltp", codec.layout)
     silence.sample_rate, silence.time_base, silence.pts = codec.sample_rate, trial.time_base, 0
     first = [*trial.encode(silence), *trial.encode(None)][0]
     return ((first.pts or 0) - info.frames) % trial.frame_size

@@ -21,6 +21,8 @@ from imse.errors import ImseError
 
 # libsndfile forgets what it decoded in a call before it met damage, so that calls are short.
 _FRAMES_PER_CALL = 4096
+_NEVER_EMPTY = frozenset({"FLAC", "MP3", "OPUS"})
+_SYMMETRIC = frozenset({"ULAW", "ALAW"})
 _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
 _CUT_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be \d+\)", re.MULTILINE)
 # From here on, the size in a header means that the program wrote to a pipe and did not know it.
@@ -100,9 +102,7 @@ class SndfileWriter:
                 bitrate_mode=mode,
             )
         except soundfile.LibsndfileError as error:
-            raise ImseError(
-                f"{path}: cannot be written ({_reason(error)}); name an output that ends in .wav"
-            ) from error
+            raise ImseError(f"{path}: cannot be written ({_reason(error)}); name one that ends in .wav") from error
         for tag, value in info.tags.items():
             with suppress(soundfile.LibsndfileError):  # a container without tags, or without this one
                 setattr(self._file, tag, value)
@@ -114,19 +114,16 @@ class SndfileWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        if kind is None and not self._frames and self._info.subtype in {"MPEG_LAYER_III", "OPUS"}:
-            raise ImseError(
-                f"{self._path}: {self._info.subtype} cannot hold 0 samples; name an output that ends in .wav"
-            )
+        if kind is None and not self._frames and not _NEVER_EMPTY.isdisjoint({self._info.format, self._info.subtype}):
+            raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
         self._frames += len(block)
         size = self._frames * bytes_per_frame(self._info)
         if self._info.format in SIZE_LIMITED and size > SIZE_LIMIT:
-            raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name an output that ends in .w64")
-        bits = BITS.get(self._info.subtype)
-        self._file.write(block if bits is None else _integers(block, bits))
+            raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name one that ends in .w64")
+        self._file.write(_integers(block, self._info.subtype) if self._info.subtype in BITS else block)
         self._sink.check()
 
 
@@ -147,10 +144,15 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     return info
 
 
-def _integers(block: Block, bits: int) -> NDArray[np.int32]:
-    """Nearest integers of `bits` bits, clipped, in the upper bits of 32 (libsndfile would round all down)."""
+def _integers(block: Block, subtype: str) -> NDArray[np.int32]:
+    """The nearest integers that an encoding has, clipped, in the upper bits of 32.
+
+    Of floats, libsndfile would make the next lower integers; and it encodes the lowest one in G.711 as the highest.
+    """
+    bits = BITS[subtype]
     scale = 2.0 ** (bits - 1)
-    nearest = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
+    lowest = 1 - scale if subtype in _SYMMETRIC else -scale
+    nearest = np.clip(np.rint(block.astype(np.float64) * scale), lowest, scale - 1)
     return nearest.astype(np.int32) << (32 - bits)
 
 
