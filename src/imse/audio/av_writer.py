@@ -29,6 +29,7 @@ from imse.errors import ImseError
 
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}
 _LOSSY_FRAMES = frozenset({"aac", "opus", "ac3", "eac3"})
+_LOSSLESS = frozenset({"alac", "flac"})
 _BIT_RATE_PER_CHANNEL = 96_000  # where the input has none to keep
 _MARGIN = {"opus": OPUS_MARGIN}
 _LEAST_PER_CHANNEL = {"aac": 64_000, "opus": 32_000}
@@ -72,8 +73,10 @@ class AvWriter:
                 start = _start(info.source)
                 self._others = self._add_tracks(source, stream)
             self._next_other = next(self._others, None)
-        self._lead = _lead(self._stream.codec_context, info)
-        self._pts = round(start * info.sample_rate) - self._lead
+        self._begin = round(start * info.sample_rate)
+        self._can_cut = info.format in _WITH_EDIT_LISTS and not start
+        self._lead = _lead(self._stream.codec_context, info) if self._can_cut else 0
+        self._pts = self._begin - self._lead
 
     def __enter__(self) -> AvWriter:
         return self
@@ -100,11 +103,13 @@ class AvWriter:
         with self._explained():
             self._mux(self._stream.encode(frame))
 
-    def _add_audio(self) -> AudioStream:
+    def _add_audio(self, sample_format: str | None = None) -> AudioStream:
         info = self._info
         encoder = _ENCODERS.get(info.subtype, info.subtype)
         stream = self._output.add_stream(encoder, info.sample_rate, layout=self._layout)
         assert isinstance(stream, AudioStream)
+        if sample_format is not None and info.subtype in _LOSSLESS:
+            stream.codec_context.format = sample_format
         wanted = math.ceil((info.bit_rate or _BIT_RATE_PER_CHANNEL * info.channels) * _MARGIN.get(info.subtype, 1))
         stream.codec_context.bit_rate = max(wanted, _LEAST_PER_CHANNEL.get(info.subtype, 0) * info.channels)
         return stream
@@ -117,7 +122,7 @@ class AvWriter:
         ours: Stream
         for track in source.streams:
             if track.index == sound.index:
-                ours = self._stream = self._add_audio()
+                ours = self._stream = self._add_audio(sound.format.name)
             elif track.type in _COPIED and self._info.format != "adts":
                 ours = copies[track.index] = self._output.add_stream_from_template(track)
             else:
@@ -134,11 +139,20 @@ class AvWriter:
     def _mux(self, packets: Iterable[Packet[AudioStream]]) -> None:
         for packet in packets:
             assert packet.pts is not None
-            if self._info.format == "adts" and packet.pts < 0:
-                continue  # a bare AAC stream cannot say that its first frame only warms up the decoder
+            if self._is_warm_up(packet):
+                continue
             self._copy_others(packet.pts * packet.time_base)
             self._output.mux(packet)
         self._sink.check()
+
+    def _is_warm_up(self, packet: Packet[AudioStream]) -> bool:
+        """Whether a packet lies before the first sample, where the container cannot say that it is not to be played.
+
+        Edit lists cut nothing from sound that begins after the pictures, and a bare AAC stream has none.
+        """
+        if self._can_cut or self._info.format not in _WITH_EDIT_LISTS | {"adts"}:
+            return False
+        return (packet.pts or 0) + (packet.duration or 0) <= self._begin
 
     def _copy_others(self, until: Fraction | None) -> None:
         """Copy the other tracks' packets up to a time in seconds: so the file stays interleaved, and memory small."""
@@ -152,11 +166,10 @@ class AvWriter:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except av.FFmpegError as error:
+        except (av.FFmpegError, ValueError) as error:  # PyAV finds some mistakes before FFmpeg does
             self._sink.check()
-            raise ImseError(
-                f"{self._path}: cannot be written ({str(error.strerror).lower()}); name one that ends in .wav"
-            ) from error
+            reason = str(getattr(error, "strerror", error)).lower()
+            raise ImseError(f"{self._path}: cannot be written ({reason}); name one that ends in .wav") from error
 
 
 def _start(path: Path) -> Fraction:
@@ -172,7 +185,7 @@ def _lead(codec: AudioCodecContext, info: AudioInfo) -> int:
 
     Decoders cut the beginning where an edit list says so, to the sample, but play the last frame to its end.
     """
-    if info.format not in _WITH_EDIT_LISTS or info.subtype not in _LOSSY_FRAMES or not info.frames:
+    if info.subtype not in _LOSSY_FRAMES or not info.frames:
         return 0
     trial = av.CodecContext.create(codec.name, "w")
     assert isinstance(trial, AudioCodecContext)

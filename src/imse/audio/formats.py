@@ -88,6 +88,7 @@ _LIMITS = {
     "eac3": _Limits((32_000, 44_100, 48_000), 6),
     "NIST": _Limits(channels=256),
 }
+_NAMES = {"MPEG_LAYER_III": "MP3"}
 # Sizes in a WAV or AIFF file have 32 bits; the headers and tags want some room too.
 SIZE_LIMIT = 2**32 - 2**20
 SIZE_LIMITED = frozenset({"WAV", "WAVEX", "AIFF"})
@@ -116,8 +117,9 @@ def output_format_for(path: Path, info: AudioInfo) -> AudioInfo:
         raise ImseError(f"{path}: {kind}; name one that ends in .wav")
     for holder in (container, subtype):
         if not _LIMITS.get(holder, _Limits()).allow(info):
+            name = _NAMES.get(holder, holder.upper())
             raise ImseError(
-                f"{path}: {holder.split('_')[0]} cannot hold {info.channels} channels at {info.sample_rate} Hz; "
+                f"{path}: {name} cannot hold {info.channels} channels at {info.sample_rate} Hz; "
                 "name one that ends in .wav"
             )
     # The byte order is a matter of the container: kept in the same one, otherwise its own.
