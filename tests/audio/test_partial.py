@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import resource
 import signal
@@ -21,7 +22,7 @@ import soundfile
 
 from audio.material import read, rewrite, speechlike
 from imse.audio import AudioInfo, find_audio, open_reader, open_writer
-from imse.audio.partial import is_partial
+from imse.audio.partial import Sink, is_partial
 from imse.errors import ImseError, describe
 
 INFO = AudioInfo(16_000, 1, 16_000, "WAV", "PCM_16", ".wav")
@@ -122,6 +123,25 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait() != 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_an_interrupt_while_a_library_calls_back_is_not_lost(
+    extension: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_through = Sink.write
+    calls = itertools.count()
+
+    def interrupted(self: Sink, data: bytes) -> int:
+        if next(calls) == 0:
+            signal.raise_signal(signal.SIGINT)
+        return write_through(self, data)
+
+    monkeypatch.setattr(Sink, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / f"out{extension}", seconds=3)
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err == ""
 
 
 def test_of_two_runs_that_write_the_same_file_the_first_gives_up(tmp_path: Path) -> None:

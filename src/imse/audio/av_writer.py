@@ -24,6 +24,7 @@ from av.stream import Stream
 from imse.audio.av_reader import opened
 from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.interface import AudioInfo, Block
+from imse.audio.interrupts import interrupts_deferred
 from imse.audio.partial import Sink
 from imse.errors import ImseError
 
@@ -56,23 +57,10 @@ class AvWriter:
         self._sink = sink
         self._info = info
         self._path = path
-        self._resources = ExitStack()
-        with self._explained():
-            # Edit lists count in units of this scale: at the sample rate, they cut to the sample.
-            options = {"movie_timescale": str(info.sample_rate)} if info.format in _WITH_EDIT_LISTS else {}
-            self._output = self._resources.enter_context(av.open(sink, "w", format=info.format, options=options))
-            self._layout = _LAYOUTS.get(info.channels, f"{info.channels}c")
-            self._others: Iterator[Packet[Stream]] = iter(())
-            start = Fraction(0)
-            if info.source is None:
-                self._output.metadata.update({_TAGS.get(tag, tag): value for tag, value in info.tags.items()})
-                self._stream = self._add_audio()
-            else:
-                source, stream = self._resources.enter_context(opened(info.source, str(info.source)))
-                self._layout = stream.layout.name
-                start = _start(info.source)
-                self._others = self._add_tracks(source, stream)
-            self._next_other = next(self._others, None)
+        with self._explained(), ExitStack() as resources:
+            with interrupts_deferred():
+                start = self._set_up(resources)
+            self._resources = resources.pop_all()
         self._begin = round(start * info.sample_rate)
         self._can_cut = info.format in _WITH_EDIT_LISTS and not start
         self._lead = _lead(self._stream.codec_context, info) if self._can_cut else 0
@@ -84,7 +72,7 @@ class AvWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._resources, self._explained():
+        with self._explained(), interrupts_deferred(), self._resources:
             if kind is None:
                 self._mux(self._stream.encode(None))
                 self._copy_others(None)
@@ -100,8 +88,28 @@ class AvWriter:
         frame.time_base = Fraction(1, self._info.sample_rate)
         frame.pts = self._pts
         self._pts += len(block)
-        with self._explained():
+        with self._explained(), interrupts_deferred():
             self._mux(self._stream.encode(frame))
+
+    def _set_up(self, resources: ExitStack) -> Fraction:
+        """Declare all tracks; the time of the first sample in seconds."""
+        info = self._info
+        # Edit lists count in units of this scale: at the sample rate, they cut to the sample.
+        options = {"movie_timescale": str(info.sample_rate)} if info.format in _WITH_EDIT_LISTS else {}
+        self._output = resources.enter_context(av.open(self._sink, "w", format=info.format, options=options))
+        self._layout = _LAYOUTS.get(info.channels, f"{info.channels}c")
+        self._others: Iterator[Packet[Stream]] = iter(())
+        start = Fraction(0)
+        if info.source is None:
+            self._output.metadata.update({_TAGS.get(tag, tag): value for tag, value in info.tags.items()})
+            self._stream = self._add_audio()
+        else:
+            source, stream = resources.enter_context(opened(info.source, str(info.source)))
+            self._layout = stream.layout.name
+            start = _start(info.source)
+            self._others = self._add_tracks(source, stream)
+        self._next_other = next(self._others, None)
+        return start
 
     def _add_audio(self, sample_format: str | None = None) -> AudioStream:
         info = self._info
