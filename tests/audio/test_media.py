@@ -113,7 +113,7 @@ def test_lossy_sound_keeps_codec_length_and_alignment(
         assert after.tags["title"] == "Interview"
 
 
-@pytest.mark.parametrize("frames", [2_000, 50_000, 50_001, 51_199])
+@pytest.mark.parametrize("frames", [1_024, 2_000, 50_000, 50_001, 51_199])
 def test_edit_lists_cut_to_the_sample(frames: int, tmp_path: Path) -> None:
     """An input whose length is no multiple of the encoder's frames, as phones make them."""
     source, target, again = tmp_path / "in.wav", tmp_path / "out.m4a", tmp_path / "again.m4a"
@@ -220,6 +220,52 @@ def test_sound_files_become_m4a(channels: int, tmp_path: Path) -> None:
     rewrite(source, target)
     info, samples = read(target)
     assert (info.subtype, info.channels, samples.shape) == ("aac", channels, (30_000, channels))
+
+
+@pytest.mark.parametrize("frames", [1, 1_000])
+def test_what_is_shorter_than_a_frame_of_the_encoder_is_padded(frames: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.m4a"
+    soundfile.write(source, speechlike(frames, 44_100), 44_100)
+    rewrite(source, target)
+    assert raw_frames(target) == 1024
+
+
+@pytest.mark.parametrize("extension", [".m4a", ".mkv", ".mp4", ".aac"])
+def test_no_samples_are_an_error(extension: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / f"out{extension}"
+    soundfile.write(source, np.empty((0, 2)), 16_000)
+    with pytest.raises(ImseError, match=r"cannot be empty; name one that ends in \.wav"):
+        rewrite(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_cover_chapters_and_other_tracks_are_copied(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.m4a", tmp_path / "out.m4a"
+    cover = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), "rgb24").reformat(format="yuvj420p")
+    chapters = [
+        {"id": 0, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}},
+        {"id": 1, "start": 500, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "two"}},
+    ]
+    with av.open(source, "w", format="mp4") as output:
+        output.set_chapters(chapters)
+        sounds = [output.add_stream("aac", 44_100, layout="mono") for _ in range(2)]
+        picture = output.add_stream("mjpeg", 1, width=64, height=64, pix_fmt="yuvj420p")
+        picture.disposition = av.stream.Disposition.attached_pic
+        cover.pts = 0
+        output.mux([*picture.encode(cover), *picture.encode(None)])
+        for sound in sounds:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(speechlike(44_032, 44_100).T), "dblp", "mono")
+            frame.sample_rate, frame.time_base, frame.pts = 44_100, Fraction(1, 44_100), 0
+            output.mux([*sound.encode(frame), *sound.encode(None)])
+    rewrite(source, target)
+    with av.open(source) as before, av.open(target) as after:
+        assert [stream.type for stream in after.streams] == [stream.type for stream in before.streams]
+        assert [bytes(packet) for packet in after.demux(video=0)] == [bytes(packet) for packet in before.demux(video=0)]
+        assert after.streams.video[0].disposition == av.stream.Disposition.attached_pic
+        assert [chapter["metadata"]["title"] for chapter in after.chapters()] == ["one", "two"]
+        assert after.metadata["major_brand"] == "M4A "
+    with av.open(source) as before, av.open(target) as after:
+        assert [bytes(packet) for packet in after.demux(audio=1)] == [bytes(packet) for packet in before.demux(audio=1)]
 
 
 def test_damage_is_noted(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_playlist_does_not_reach_the_network(tmp_path: Path) -> None:
         ("a.ogg", replace(WAV, format="OGG", subtype="OPUS", extension=".opus", sample_rate=48_000), "OGG", "OPUS"),
         ("a.opus", replace(WAV, sample_rate=48_000), "OGG", "OPUS"),
         ("a.mp3", WAV, "MP3", "MPEG_LAYER_III"),
-        ("a.m4a", WAV, "ipod", "aac"),
+        ("a.m4a", WAV, "mp4", "aac"),
         ("a.mkv", replace(WAV, format="matroska,webm", subtype="flac", extension=".mkv"), "matroska", "flac"),
         ("a.webm", replace(WAV, sample_rate=48_000), "webm", "opus"),
         ("-", replace(WAV, format="FLAC", extension=""), "WAV", "PCM_24"),

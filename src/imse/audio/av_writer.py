@@ -6,7 +6,7 @@ Imported only for files that need it: PyAV is the extra ``imse[av]``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from imse.audio.av_reader import opened
+from imse.audio.av_reader import opened, tags_of
 from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.interface import AudioInfo, Block
 from imse.audio.interrupts import interrupts_deferred
@@ -35,10 +35,10 @@ _BIT_RATE_PER_CHANNEL = 96_000  # where the input has none to keep
 _MARGIN = {"opus": OPUS_MARGIN}
 _LEAST_PER_CHANNEL = {"aac": 64_000, "opus": 32_000}
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-_WITH_EDIT_LISTS = frozenset({"ipod", "mp4", "mov"})
+_WITH_EDIT_LISTS = frozenset({"mp4", "mov"})
+_M4A = frozenset({".m4a", ".m4b"})
 _COPIED = frozenset({"video", "audio", "subtitle"})
-_CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
-_TAGS = {"tracknumber": "track", "software": "encoder"}
+_TAGS = {"tracknumber": "track"}  # libsndfile's names, and FFmpeg's
 
 
 class AvWriter:
@@ -72,6 +72,8 @@ class AvWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None and not self._info.frames and self._next_other is None:
+            raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
         with self._explained(), interrupts_deferred(), self._resources:
             if kind is None:
                 self._mux(self._stream.encode(None))
@@ -79,6 +81,8 @@ class AvWriter:
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
+        if not len(block):
+            return
         if self._lead:
             block = np.pad(block, [(self._lead, 0), (0, 0)])
             self._lead = 0
@@ -96,6 +100,8 @@ class AvWriter:
         info = self._info
         # Edit lists count in units of this scale: at the sample rate, they cut to the sample.
         options = {"movie_timescale": str(info.sample_rate)} if info.format in _WITH_EDIT_LISTS else {}
+        if info.extension in _M4A:
+            options["brand"] = "M4A "  # FFmpeg's own muxer for it refuses covers
         self._output = resources.enter_context(av.open(self._sink, "w", format=info.format, options=options))
         self._layout = _LAYOUTS.get(info.channels, f"{info.channels}c")
         self._others: Iterator[Packet[Stream]] = iter(())
@@ -107,7 +113,7 @@ class AvWriter:
             source, stream = resources.enter_context(opened(info.source, str(info.source)))
             self._layout = stream.layout.name
             start = _start(info.source)
-            self._others = self._add_tracks(source, stream)
+            self._others = _packets(source, self._add_tracks(source, stream))
         self._next_other = next(self._others, None)
         return start
 
@@ -122,9 +128,9 @@ class AvWriter:
         stream.codec_context.bit_rate = max(wanted, _LEAST_PER_CHANNEL.get(info.subtype, 0) * info.channels)
         return stream
 
-    def _add_tracks(self, source: InputContainer, sound: AudioStream) -> Iterator[Packet[Stream]]:
-        """Declare the tracks of the input in its order; the packets of those that are copied."""
-        self._output.metadata.update({k: v for k, v in source.metadata.items() if k not in _CONTAINER_TAGS})
+    def _add_tracks(self, source: InputContainer, sound: AudioStream) -> dict[int, Stream]:
+        """Declare the tracks of the input in its order; those to copy, by their index in the input."""
+        self._output.metadata.update(tags_of(source))
         self._output.set_chapters(source.chapters())
         copies: dict[int, Stream] = {}
         ours: Stream
@@ -137,12 +143,7 @@ class AvWriter:
                 continue
             ours.metadata.update(track.metadata)
             ours.disposition = track.disposition
-        if not copies:
-            return  # demux() of no track means all of them
-        for packet in source.demux([track for track in source.streams if track.index in copies]):
-            if packet.dts is not None:
-                packet.stream = copies[packet.stream_index]
-                yield packet
+        return copies
 
     def _mux(self, packets: Iterable[Packet[AudioStream]]) -> None:
         for packet in packets:
@@ -180,6 +181,18 @@ class AvWriter:
             raise ImseError(f"{self._path}: cannot be written ({reason}); name one that ends in .wav") from error
 
 
+def _packets(source: InputContainer, copies: Mapping[int, Stream]) -> Iterator[Packet[Stream]]:
+    """What the tracks to copy hold, in the order of the file."""
+    if not copies:
+        return  # to demux no track would mean all of them
+    for packet in source.demux([source.streams[index] for index in copies]):
+        if packet.size:
+            if packet.dts is None:  # a cover has no time
+                packet.pts = packet.dts = 0
+            packet.stream = copies[packet.stream_index]
+            yield packet
+
+
 def _start(path: Path) -> Fraction:
     """Time of the first sample in seconds: not 0 where the pictures begin earlier."""
     with opened(path, str(path)) as (container, stream):
@@ -200,6 +213,8 @@ def _lead(codec: AudioCodecContext, info: AudioInfo) -> int:
     trial.sample_rate, trial.layout, trial.format = codec.sample_rate, codec.layout, codec.format
     trial.time_base = Fraction(1, codec.sample_rate)
     trial.open()
+    if info.frames < trial.frame_size:
+        return 0  # FFmpeg plays nothing at all of what an edit list leaves so short
     silence = AudioFrame.from_ndarray(np.zeros((info.channels, trial.frame_size), np.float32), "fltp", codec.layout)
     silence.sample_rate, silence.time_base, silence.pts = codec.sample_rate, trial.time_base, 0
     first = [*trial.encode(silence), *trial.encode(None)][0]

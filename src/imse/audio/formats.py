@@ -44,8 +44,8 @@ _MPEG4_CODECS = frozenset({"aac", "alac", "ac3", "eac3"})
 _PCM_CODECS = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
 # Extension: the muxer of FFmpeg, and the codecs we write with it, the default first.
 _AV_CONTAINERS = {
-    ".m4a": ("ipod", "aac", frozenset({"aac", "alac", "ac3"})),
-    ".m4b": ("ipod", "aac", frozenset({"aac", "alac", "ac3"})),
+    ".m4a": ("mp4", "aac", frozenset({"aac", "alac", "ac3"})),
+    ".m4b": ("mp4", "aac", frozenset({"aac", "alac", "ac3"})),
     ".mp4": ("mp4", "aac", _MPEG4_CODECS | {"opus", "flac"}),
     ".m4v": ("mp4", "aac", _MPEG4_CODECS),
     ".mov": ("mov", "aac", _MPEG4_CODECS | _PCM_CODECS),
