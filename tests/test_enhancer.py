@@ -129,7 +129,7 @@ def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
         ({"threads": 0}, "at least 1"),
     ]:
         with pytest.raises(ImseError, match=message):
-            Enhancer(**({"weights": small_onnx} | arguments))  # type: ignore[arg-type, operator]
+            Enhancer(**({"weights": small_onnx} | arguments))  # type: ignore[operator]
 
 
 def test_attenuation_limit(small: Enhancer, small_onnx: Path, recording: Floats) -> None:
