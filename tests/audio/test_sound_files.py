@@ -148,6 +148,18 @@ def test_tags_are_kept(extension: str, subtype: str, lost: set[str], tmp_path: P
     assert read(again)[0].tags == {tag: value for tag, value in TAGS.items() if tag not in lost}
 
 
+def test_the_name_of_the_library_is_added_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.wav", tmp_path / "second.wav"
+    with open_writer(first, AudioInfo(16_000, 1, 10, "WAV", "PCM_16", ".wav", tags={"software": "DAW 3"})) as writer:
+        writer.write(speechlike(10, 16_000))
+    rewrite(first, second)
+    assert (
+        read(second)[0].tags
+        == read(first)[0].tags
+        == {"software": f"DAW 3 (libsndfile-{soundfile.__libsndfile_version__})"}
+    )
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"])
 def test_integers_clip_and_never_wrap_around(subtype: str, tmp_path: Path) -> None:
     target = tmp_path / "out.wav"
@@ -264,6 +276,18 @@ def test_more_than_a_container_can_hold_is_an_error(tmp_path: Path, monkeypatch:
     ):
         writer.write(speechlike(10_001, 16_000))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_wav_header_cannot_count_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg writes more than 4 GiB into a plain WAV file."""
+    monkeypatch.setattr(sndfile_module, "SIZE_LIMIT", 20_000)
+    source = tmp_path / "in.wav"
+    soundfile.write(source, speechlike(10_001, 16_000), 16_000)
+    with source.open("ab") as file:
+        file.write(bytes(2**20))
+    with open_reader(source) as reader:
+        list(reader.blocks(5000))
+        assert reader.note == f"{source}: damaged or cut short; 10001 samples could be read"
 
 
 @pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au", ".w64"])

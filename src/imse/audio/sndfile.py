@@ -28,6 +28,7 @@ _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
 _CUT_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be \d+\)", re.MULTILINE)
 # From here on, the size in a header means that the program wrote to a pipe and did not know it.
 _UNKNOWN_SIZE = 2**31 - 2**16
+_MOST_METADATA = 2**20
 
 
 class NotSoundError(ImseError):
@@ -50,7 +51,8 @@ class SndfileReader(Reader):
         self._name = name
         with self._open() as file:
             super().__init__(name, _info(file, path))
-            self._cut_short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
+            short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
+        self._cut_short = short or _is_too_large(self.info, path.stat().st_size)
 
     def _decode(self) -> Iterator[Block]:
         dtype = "float64" if self.info.subtype in _NEED_FLOAT64 else "float32"
@@ -145,6 +147,12 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
         rate, variable = bitrate.measure(path, file.frames / file.samplerate)
         return replace(info, bit_rate=rate, variable_bit_rate=variable)
     return info
+
+
+def _is_too_large(info: AudioInfo, size: int) -> bool:
+    """Whether a file goes on beyond what its header can say; libsndfile stops there."""
+    unread = size - info.frames * bytes_per_frame(info)
+    return info.format in SIZE_LIMITED and size > SIZE_LIMIT and unread > _MOST_METADATA
 
 
 def _integers(block: Block, subtype: str) -> NDArray[np.int32]:
