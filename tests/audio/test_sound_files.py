@@ -308,6 +308,24 @@ def test_what_is_left_of_a_file_cut_short_is_read(extension: str, tmp_path: Path
     assert read(target)[1].shape == samples.shape
 
 
+def test_a_flac_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
+    """As programs write to a pipe."""
+    source, target = tmp_path / "in.flac", tmp_path / "out.wav"
+    soundfile.write(source, speechlike(30_001, 16_000), 16_000)
+    whole = read(source)[1]
+    content = bytearray(source.read_bytes())
+    content[21] &= 0xF0  # the last four bytes and a half before the checksum count the samples
+    content[22:26] = bytes(4)
+    source.write_bytes(content)
+    with open_reader(source) as reader:
+        np.testing.assert_array_equal(np.concatenate(list(reader.blocks(5000))), whole)
+        assert reader.note is None
+    rewrite(source, target)
+    info, samples = read(target)
+    assert info.format == "WAV"
+    np.testing.assert_array_equal(samples, whole)
+
+
 def test_a_whole_file_has_no_note(tmp_path: Path) -> None:
     source = tmp_path / "in.wav"
     soundfile.write(source, speechlike(100, 16_000), 16_000)
