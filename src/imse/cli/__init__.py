@@ -16,7 +16,6 @@ from imse.errors import ImseError, describe
 _EXTRAS = {
     "av": "av",
     "onnx": "export",
-    "onnxscript": "export",
     "pesq": "eval",
     "pystoi": "eval",
     "safetensors": "torch",

@@ -87,7 +87,7 @@ def deform(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     Returns:
         Maps [B, c, T, F].
     """
-    by_tap = offsets.clamp(-1, 1).view(len(x), 9, 2, -1)
+    by_tap = offsets.clamp(-1, 1).view(x.shape[0], 9, 2, -1)
     frames_bins = by_tap.permute(2, 1, 0, 3)  # [2, 9, B, T * F]
     rows, columns = torch.stack([F.relu(-frames_bins), 1 - frames_bins.abs(), F.relu(frames_bins)], dim=1)
     out: Tensor = _Deform.apply(x, rows, columns, weight.flatten(1))  # type: ignore[no-untyped-call]

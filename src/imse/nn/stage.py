@@ -67,8 +67,9 @@ class Block(nn.Module):
         self.ffn = GatedFeedForward(channels)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        y: Tensor = x + self.attention(self.norm1(x), table)
-        return y + self.ffn(self.norm2(y))
+        x = x + self.attention(self.norm1(x), table)
+        enriched: Tensor = x + self.ffn(self.norm2(x))
+        return enriched
 
 
 class Stage(nn.Module):
