@@ -20,7 +20,7 @@ from pesq import PesqError, pesq
 
 from imse.engine.onnx import OnnxEngine
 from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
-from imse.spectrum import SAMPLE_RATE, Floats, analyse, synthesise
+from imse.spectrum import SAMPLE_RATE, Floats
 
 VOICES = ("vctk_nehasb", "vcc2018", "librispeech_resemblyzer")
 SECONDS = {"short": (0.7, 1.8, 16), "medium": (2.5, 7.0, 12), "long": (20.0, 20.0, 3)}
@@ -92,7 +92,7 @@ def score(engine: OnnxEngine, segmentation: Segmentation, mixture: Mixture) -> f
 
     def network(segments: list[Floats]) -> list[Floats]:
         inputs = np.concatenate(segments)
-        return [synthesise(*engine(*analyse(inputs * scale)), inputs.shape[1]) / scale]
+        return [engine(inputs * scale).waveform / scale]
 
     noisy = mixture.noisy[np.newaxis]
     enhanced = np.concatenate(list(process([noisy], noisy.shape[1], segmentation, network)), axis=1)[0]

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from imse import weights as packaged_weights
 from imse.audio import open_reader, open_writer, output_format_for
 from imse.audio.partial import replacing
-from imse.engine import open_engine
+from imse.engine import Enhanced, open_engine
 from imse.errors import ImseError
 from imse.resample import Block, resample_stream
 from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
-from imse.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats, analyse, synthesise
+from imse.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
@@ -86,7 +86,7 @@ class Enhancer:
         _check_array(x)
         if not np.isfinite(x).all():
             raise ImseError("the array contains NaN or infinite samples")
-        signal = x.reshape(len(x), -1)
+        signal = x[:, np.newaxis] if x.ndim == 1 else x
         block_length = max(1, sample_rate)
 
         def blocks() -> Iterator[Block]:
@@ -97,7 +97,7 @@ class Enhancer:
         return np.concatenate([signal[:0], *enhanced]).reshape(x.shape).astype(x.dtype, copy=False)
 
     def enhance_file(
-        self, source: str | Path, target: str | Path, progress: Callable[[float], None] | None = None
+        self, source: str | Path, target: str | Path, progress: Callable[[float, float], None] | None = None
     ) -> tuple[float, str | None]:
         """Enhance a file. The output appears whole or not at all, and replaces what was there.
 
@@ -106,7 +106,7 @@ class Enhancer:
         Args:
             source: An audio file, or ``-`` for WAV from standard input.
             target: The file to write, or ``-`` for WAV on standard output.
-            progress: Called again and again with the seconds of audio done.
+            progress: Called again and again with the seconds of audio done, and those that there are.
 
         Returns:
             Seconds of audio, and one line on damage that was met in the input, or None.
@@ -131,7 +131,7 @@ class Enhancer:
                     writer.write(block)
                     done += len(block)
                     if progress:
-                        progress(done / info.sample_rate)
+                        progress(done / info.sample_rate, info.frames / info.sample_rate)
             return done / info.sample_rate, reader.note
 
     def _stream(self, blocks: Callable[[], Iterable[Block]], sample_rate: int, channels: int) -> Iterator[Block]:
@@ -158,7 +158,8 @@ class Enhancer:
         for block in resample_stream(flat, SAMPLE_RATE, sample_rate, width):
             original = waiting.take(len(block))
             yield self._mix(original, block[: len(original)])
-        # Two roundings of the length may leave some samples over.
+        # Two roundings of the length may leave some samples over, and of less than a sample at 16 kHz nothing was read.
+        deque(narrow, maxlen=0)
         while len(original := waiting.take(sample_rate)):
             yield self._mix(original, np.zeros((len(original), width), np.float32))
 
@@ -170,12 +171,11 @@ class Enhancer:
         outputs = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)
         for start in range(0, len(inputs), self._engine.batch):
             rows = slice(start, start + self._engine.batch)
-            magnitude, phase = analyse(inputs[rows] * scales[rows])
-            enhanced_magnitude, enhanced_phase = self._engine(magnitude, phase)
-            outputs[0, rows] = synthesise(enhanced_magnitude, enhanced_phase, length) / scales[rows]
+            enhanced = self._engine(inputs[rows] * scales[rows])
+            outputs[0, rows] = enhanced.waveform / scales[rows]
             if with_high_band:
                 outputs[1, rows] = inputs[rows]
-                outputs[2, rows] = _guide_gain(magnitude, enhanced_magnitude, length)
+                outputs[2, rows] = _guide_gain(enhanced, length)
         return np.split(outputs, len(segments), axis=1)
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -229,14 +229,13 @@ def _level(blocks: Iterable[Block]) -> tuple[int, Floats]:
     for block in blocks:
         samples += len(block)
         power = power + np.square(block, dtype=np.float64).sum(0)
-    with np.errstate(divide="ignore"):
-        scale = np.where(power > 0, np.sqrt(samples / power), 1.0)
+    scale = np.sqrt(np.divide(samples, power, out=np.ones_like(power), where=power > 0))
     return samples, scale.astype(np.float32)[:, np.newaxis]
 
 
-def _guide_gain(magnitude: Floats, enhanced: Floats, samples: int) -> Floats:
+def _guide_gain(enhanced: Enhanced, samples: int) -> Floats:
     """The network's gain just below 8 kHz, smoothed, at every sample: [B, samples], at most 1."""
-    before, after = ((m[:, _GUIDE] ** (2 / COMPRESSION)).sum(1) for m in (magnitude, enhanced))
+    before, after = ((m[:, _GUIDE] ** (2 / COMPRESSION)).sum(1) for m in (enhanced.noisy, enhanced.magnitude))
     gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
     gain = np.minimum(gain, 1)
     border = _GUIDE_FRAMES // 2

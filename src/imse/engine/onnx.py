@@ -6,8 +6,9 @@ from pathlib import Path
 
 import onnxruntime
 
+from imse.engine import Enhanced
 from imse.errors import ImseError
-from imse.spectrum import Floats
+from imse.spectrum import Floats, analyse, synthesise
 
 INPUTS = ("magnitude", "phase")
 OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
@@ -42,9 +43,14 @@ class OnnxEngine:
         if tuple(node.name for node in self._session.get_inputs()) != INPUTS:
             raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
 
-    def __call__(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, waveform: Floats) -> Enhanced:
         """See `imse.engine.Engine`."""
-        enhanced_magnitude, enhanced_phase = self._session.run(
-            OUTPUTS, dict(zip(INPUTS, (magnitude, phase), strict=True))
-        )
-        return enhanced_magnitude, enhanced_phase
+        magnitude, phase = analyse(waveform)
+        enhanced, enhanced_phase = self.run(magnitude, phase)
+        return Enhanced(synthesise(enhanced, enhanced_phase, waveform.shape[1]), magnitude, enhanced)
+
+    def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
+        """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same."""
+        inputs = dict(zip(INPUTS, (magnitude, phase), strict=True))
+        enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
+        return enhanced, enhanced_phase

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from imse.checkpoint import load
+from imse.engine import Enhanced
+from imse.nn.spectrum import analyse, synthesise
 from imse.spectrum import Floats
 
 
@@ -29,8 +31,9 @@ class TorchEngine:
         self.batch = 1 if self._device.type == "cpu" else 32
 
     @torch.inference_mode()
-    def __call__(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, waveform: Floats) -> Enhanced:
         """See `imse.engine.Engine`."""
-        inputs = [torch.from_numpy(array).to(self._device, non_blocking=True) for array in (magnitude, phase)]
-        enhanced_magnitude, enhanced_phase = self._network(*inputs)
-        return enhanced_magnitude.cpu().numpy(), enhanced_phase.cpu().numpy()
+        noisy, phase = analyse(torch.from_numpy(waveform).to(self._device))
+        magnitude, enhanced_phase = self._network(noisy, phase)
+        enhanced = synthesise(magnitude, enhanced_phase, waveform.shape[1])
+        return Enhanced(*(tensor.cpu().numpy() for tensor in (enhanced, noisy, magnitude)))
