@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from imse.checkpoint import CONFIG_KEY, CheckpointError, load, load_with_metadata, save
+from imse.checkpoint import CheckpointError, load, load_with_metadata, save
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
+from imse.weights import CONFIG_KEY
 
 SMALL = NetworkConfig(channels=8, blocks=1, bins=16, attention="met", embedding="de")
 

@@ -17,9 +17,9 @@ import onnx
 import onnxruntime
 import torch
 
-from imse.checkpoint import CONFIG_KEY
 from imse.engine.onnx import INPUTS, OUTPUTS
 from imse.nn.network import Network
+from imse.weights import CONFIG_KEY
 
 OPSET = 17
 
