@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from imse.audio import bitrate
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
+from imse.audio.interrupts import interrupts_deferred
 from imse.audio.partial import Sink
 from imse.errors import ImseError
 
 # libsndfile forgets what it decoded in a call before it met damage, so that calls are short.
 _FRAMES_PER_CALL = 4096
+_NEVER_EMPTY = frozenset({"FLAC", "MP3", "OPUS"})
+_SYMMETRIC = frozenset({"ULAW", "ALAW"})
 _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
 _CUT_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be \d+\)", re.MULTILINE)
 # From here on, the size in a header means that the program wrote to a pipe and did not know it.
@@ -86,26 +89,13 @@ class SndfileWriter:
         self._info = info
         self._path = path
         self._frames = 0
-        level, mode = bitrate.encoder_settings(info)
-        try:
-            self._file = soundfile.SoundFile(
-                sink,
-                "w",
-                info.sample_rate,
-                info.channels,
-                info.subtype,
-                info.endian,
-                info.format,
-                compression_level=level,
-                bitrate_mode=mode,
-            )
-        except soundfile.LibsndfileError as error:
-            raise ImseError(
-                f"{path}: cannot be written ({_reason(error)}); name an output that ends in .wav"
-            ) from error
-        for tag, value in info.tags.items():
-            with suppress(soundfile.LibsndfileError):  # a container without tags, or without this one
-                setattr(self._file, tag, value)
+        with ExitStack() as resources:
+            with interrupts_deferred():
+                self._file = resources.enter_context(self._open(bitrate.encoder_settings(info)))
+                for tag, value in info.tags.items():
+                    with suppress(soundfile.LibsndfileError):  # a container without tags, or without this one
+                        setattr(self._file, tag, value)
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> SndfileWriter:
         return self
@@ -113,20 +103,30 @@ class SndfileWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None and not self._frames and self._info.subtype in {"MPEG_LAYER_III", "OPUS"}:
-            raise ImseError(
-                f"{self._path}: {self._info.subtype} cannot hold 0 samples; name an output that ends in .wav"
-            )
+        with interrupts_deferred():
+            self._resources.close()
+        if kind is None and not self._frames and not _NEVER_EMPTY.isdisjoint({self._info.format, self._info.subtype}):
+            raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
+
+    def _open(self, settings: tuple[float | None, str | None]) -> soundfile.SoundFile:
+        info = self._info
+        kind = (info.sample_rate, info.channels, info.subtype, info.endian, info.format)
+        level, mode = settings
+        try:
+            return soundfile.SoundFile(self._sink, "w", *kind, compression_level=level, bitrate_mode=mode)
+        except soundfile.LibsndfileError as error:
+            reason = _reason(error)
+            raise ImseError(f"{self._path}: cannot be written ({reason}); name one that ends in .wav") from error
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
         self._frames += len(block)
         size = self._frames * bytes_per_frame(self._info)
         if self._info.format in SIZE_LIMITED and size > SIZE_LIMIT:
-            raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name an output that ends in .w64")
-        bits = BITS.get(self._info.subtype)
-        self._file.write(block if bits is None else _integers(block, bits))
+            raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name one that ends in .w64")
+        samples = _integers(block, self._info.subtype) if self._info.subtype in BITS else block
+        with interrupts_deferred():
+            self._file.write(samples)
         self._sink.check()
 
 
@@ -147,10 +147,15 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     return info
 
 
-def _integers(block: Block, bits: int) -> NDArray[np.int32]:
-    """Nearest integers of `bits` bits, clipped, in the upper bits of 32 (libsndfile would round all down)."""
+def _integers(block: Block, subtype: str) -> NDArray[np.int32]:
+    """The nearest integers that an encoding has, clipped, in the upper bits of 32.
+
+    Of floats, libsndfile would make the next lower integers; and it encodes the lowest one in G.711 as the highest.
+    """
+    bits = BITS[subtype]
     scale = 2.0 ** (bits - 1)
-    nearest = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
+    lowest = 1 - scale if subtype in _SYMMETRIC else -scale
+    nearest = np.clip(np.rint(block.astype(np.float64) * scale), lowest, scale - 1)
     return nearest.astype(np.int32) << (32 - bits)
 
 
