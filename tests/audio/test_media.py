@@ -16,6 +16,9 @@ from imse.errors import ImseError
 
 av = pytest.importorskip("av")
 
+MATROSKA_IS_EXACT = int(av.__version__.split(".")[0]) >= 18
+"""FFmpeg 8.0, of PyAV 17, plays what Matroska says is the delay of the encoder of AAC and MP3."""
+
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
@@ -98,6 +101,8 @@ LOSSY = [
 def test_lossy_sound_keeps_codec_length_and_alignment(
     extension: str, codec: str, sample_rate: int, frames: int, channels: int, tmp_path: Path
 ) -> None:
+    if (extension, codec) == (".mkv", "libmp3lame") and not MATROSKA_IS_EXACT:
+        pytest.skip("needs PyAV 18")
     source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
     make(source, codec, sample_rate, frames, channels=channels)
     rewrite(source, target)
@@ -156,6 +161,8 @@ def test_lossless_sound_comes_out_bit_for_bit(extension: str, codec: str, sample
 def test_pictures_are_copied_and_stay_in_time(
     extension: str, codec: str, sample_rate: int, delay: Fraction, tmp_path: Path
 ) -> None:
+    if extension == ".mkv" and not MATROSKA_IS_EXACT:
+        pytest.skip("needs PyAV 18")
     source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
     make(source, codec, sample_rate, 100_352, pictures=True, delay=delay)
     rewrite(source, target)
@@ -250,7 +257,7 @@ def test_cover_chapters_and_other_tracks_are_copied(tmp_path: Path) -> None:
         output.set_chapters(chapters)
         sounds = [output.add_stream("aac", 44_100, layout="mono") for _ in range(2)]
         picture = output.add_stream("mjpeg", 1, width=64, height=64, pix_fmt="yuvj420p")
-        picture.disposition = av.stream.Disposition.attached_pic
+        picture.disposition = av.stream.Disposition.attached_pic.value
         cover.pts = 0
         output.mux([*picture.encode(cover), *picture.encode(None)])
         for sound in sounds:

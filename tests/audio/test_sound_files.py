@@ -148,6 +148,18 @@ def test_tags_are_kept(extension: str, subtype: str, lost: set[str], tmp_path: P
     assert read(again)[0].tags == {tag: value for tag, value in TAGS.items() if tag not in lost}
 
 
+def test_the_name_of_the_library_is_added_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.wav", tmp_path / "second.wav"
+    with open_writer(first, AudioInfo(16_000, 1, 10, "WAV", "PCM_16", ".wav", tags={"software": "DAW 3"})) as writer:
+        writer.write(speechlike(10, 16_000))
+    rewrite(first, second)
+    assert (
+        read(second)[0].tags
+        == read(first)[0].tags
+        == {"software": f"DAW 3 (libsndfile-{soundfile.__libsndfile_version__})"}
+    )
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"])
 def test_integers_clip_and_never_wrap_around(subtype: str, tmp_path: Path) -> None:
     target = tmp_path / "out.wav"
@@ -266,6 +278,18 @@ def test_more_than_a_container_can_hold_is_an_error(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_wav_header_cannot_count_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg writes more than 4 GiB into a plain WAV file."""
+    monkeypatch.setattr(sndfile_module, "SIZE_LIMIT", 20_000)
+    source = tmp_path / "in.wav"
+    soundfile.write(source, speechlike(10_001, 16_000), 16_000)
+    with source.open("ab") as file:
+        file.write(bytes(2**20))
+    with open_reader(source) as reader:
+        list(reader.blocks(5000))
+        assert reader.note == f"{source}: damaged or cut short; 10001 samples could be read"
+
+
 @pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au", ".w64"])
 def test_what_is_left_of_a_file_cut_short_is_read(extension: str, tmp_path: Path) -> None:
     source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
@@ -282,6 +306,24 @@ def test_what_is_left_of_a_file_cut_short_is_read(extension: str, tmp_path: Path
         np.testing.assert_array_equal(samples, whole[: len(samples)])
     rewrite(source, target)
     assert read(target)[1].shape == samples.shape
+
+
+def test_a_flac_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
+    """As programs write to a pipe."""
+    source, target = tmp_path / "in.flac", tmp_path / "out.wav"
+    soundfile.write(source, speechlike(30_001, 16_000), 16_000)
+    whole = read(source)[1]
+    content = bytearray(source.read_bytes())
+    content[21] &= 0xF0  # the last four bytes and a half before the checksum count the samples
+    content[22:26] = bytes(4)
+    source.write_bytes(content)
+    with open_reader(source) as reader:
+        np.testing.assert_array_equal(np.concatenate(list(reader.blocks(5000))), whole)
+        assert reader.note is None
+    rewrite(source, target)
+    info, samples = read(target)
+    assert info.format == "WAV"
+    np.testing.assert_array_equal(samples, whole)
 
 
 def test_a_whole_file_has_no_note(tmp_path: Path) -> None:

@@ -122,12 +122,14 @@ def test_a_folder_of_all_sorts(tmp_path: Path, short: Path, small_onnx: Path) ->
 
 
 def test_a_folder_beside_itself(tmp_path: Path, short: Path, small_onnx: Path) -> None:
-    """Without -o the results are beside the folder; with -o inside it, they are not taken for inputs the next time."""
+    """Without -o the results are beside the folder; none of the results is taken for an input the next time."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     short.rename(folder / "a.wav")
     assert imse("enhance", "recordings", "--weights", small_onnx, cwd=tmp_path).returncode == 0
     assert (tmp_path / "recordings.enhanced" / "a.wav").exists()
+    assert imse("enhance", "recordings/a.wav", "--weights", small_onnx, cwd=tmp_path).returncode == 0
+    assert (folder / "a.enhanced.wav").exists()
     for _ in range(2):
         inside = imse("enhance", ".", "-o", "done", "--weights", small_onnx, "--overwrite", cwd=folder)
         assert inside.returncode == 0

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 
 from imse.audio.av_reader import opened, tags_of
 from imse.audio.bitrate import OPUS_MARGIN
@@ -142,7 +143,7 @@ class AvWriter:
             else:
                 continue
             ours.metadata.update(track.metadata)
-            ours.disposition = track.disposition
+            ours.disposition = cast(Disposition, track.disposition.value)  # PyAV before 18 takes a number only
         return copies
 
     def _mux(self, packets: Iterable[Packet[AudioStream]]) -> None:

@@ -20,14 +20,15 @@ from imse.audio.interrupts import interrupts_deferred
 from imse.audio.partial import Sink
 from imse.errors import ImseError
 
-# libsndfile forgets what it decoded in a call before it met damage, so that calls are short.
 _FRAMES_PER_CALL = 4096
+_MOST_FRAMES = 2**60  # what libsndfile says of a FLAC stream of unknown length is more
 _NEVER_EMPTY = frozenset({"FLAC", "MP3", "OPUS"})
 _SYMMETRIC = frozenset({"ULAW", "ALAW"})
 _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
 _CUT_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be \d+\)", re.MULTILINE)
 # From here on, the size in a header means that the program wrote to a pipe and did not know it.
 _UNKNOWN_SIZE = 2**31 - 2**16
+_MOST_METADATA = 2**20
 
 
 class NotSoundError(ImseError):
@@ -50,18 +51,28 @@ class SndfileReader(Reader):
         self._name = name
         with self._open() as file:
             super().__init__(name, _info(file, path))
-            self._cut_short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
+            self._known_length = file.frames < _MOST_FRAMES
+            short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
+        self._cut_short = short or _is_too_large(self.info, path.stat().st_size)
 
     def _decode(self) -> Iterator[Block]:
-        dtype = "float64" if self.info.subtype in _NEED_FLOAT64 else "float32"
+        dtype = np.float64 if self.info.subtype in _NEED_FLOAT64 else np.float32
         self._damaged = self._cut_short
         # A new file for every pass: rewound, an MP3 decodes to slightly other samples.
         with self._open() as file:
+            buffer: Block = np.empty((0, self.info.channels))
             try:
-                while len(block := file.read(_FRAMES_PER_CALL, dtype, always_2d=True)):
+                while True:
+                    buffer = np.full((_FRAMES_PER_CALL, self.info.channels), np.nan, dtype)
+                    block = file.read(out=buffer)
+                    if not len(block):
+                        return
                     yield block
             except soundfile.LibsndfileError:
-                self._damaged = True
+                # It does not say how much it decoded before the damage, but leaves the rest of the buffer alone.
+                yield buffer[: np.count_nonzero(~np.isnan(buffer[:, 0]))]
+                # The end of a FLAC stream of unknown length looks like damage, too.
+                self._damaged |= self._known_length
 
     def _open(self) -> soundfile.SoundFile:
         try:
@@ -134,7 +145,7 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     info = AudioInfo(
         sample_rate=file.samplerate,
         channels=file.channels,
-        frames=file.frames,
+        frames=file.frames if file.frames < _MOST_FRAMES else 0,
         format=file.format,
         subtype=file.subtype,
         extension=path.suffix.lower(),
@@ -145,6 +156,12 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
         rate, variable = bitrate.measure(path, file.frames / file.samplerate)
         return replace(info, bit_rate=rate, variable_bit_rate=variable)
     return info
+
+
+def _is_too_large(info: AudioInfo, size: int) -> bool:
+    """Whether a file goes on beyond what its header can say; libsndfile stops there."""
+    unread = size - info.frames * bytes_per_frame(info)
+    return info.format in SIZE_LIMITED and size > SIZE_LIMIT and unread > _MOST_METADATA
 
 
 def _integers(block: Block, subtype: str) -> NDArray[np.int32]:
