@@ -12,6 +12,7 @@ from imse.cli.convert import convert
 from imse.cli.enhance import enhance
 from imse.cli.evaluate import evaluate
 from imse.cli.export import export
+from imse.cli.info import info
 from imse.errors import ImseError, describe
 
 # The extra that installs a module, for the line that a user sees when it is missing.
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(enhance)
+app.command()(info)
 app.command()(export)
 app.command()(convert)
 app.command()(evaluate)
