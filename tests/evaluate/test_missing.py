@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from evaluate.material import RATE, noise, speech, write
+from evaluate.material import RATE, Floats, noise, speech, write
+from imse.errors import ImseError
 from imse.evaluate import MEASURES, evaluate, score
 
 WITH_REFERENCE = [name for name, measure in MEASURES.items() if measure.needs_clean]
@@ -57,6 +58,19 @@ def test_too_little_speech_for_stoi() -> None:
 def test_too_long_for_pesq() -> None:
     clean = np.tile(speech(2), 26)
     assert score(clean, clean, ["pesq_wb"]).missing["pesq_wb"].startswith("longer than 50 s")
+
+
+@pytest.mark.parametrize("other", [np.full(RATE, 0.5), np.eye(1, RATE, 5)[0], np.tile([1.0, -1.0], RATE // 2)])
+def test_odd_signals_have_finite_scores_or_reasons(other: Floats) -> None:
+    for clean, enhanced in ((speech(1), other), (other, speech(1)), (other, other)):
+        scores = score(clean, enhanced, WITH_REFERENCE)
+        assert np.isfinite(list(scores.values.values())).all()
+        assert {*scores.values, *scores.missing} == set(WITH_REFERENCE)
+
+
+def test_signals_that_cannot_be_compared() -> None:
+    with pytest.raises(ImseError, match="one length"):
+        score(speech(1), speech(0.9))
 
 
 def test_missing_scores_are_counted_and_in_no_mean(tmp_path: Path) -> None:

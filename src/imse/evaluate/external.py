@@ -33,6 +33,8 @@ def pesq(clean: Floats, enhanced: Floats, band: Literal["wb", "nb"]) -> float:
         return float(itu.pesq(SAMPLE_RATE, clean, enhanced, band))
     except itu.PesqError as error:
         raise Unscorable(_message(error)) from error
+    except ValueError as error:  # a level of 0 or NaN inside, as of direct current
+        raise Unscorable(f"undefined: {error}") from error
 
 
 def _message(error: Exception) -> str:

@@ -92,7 +92,14 @@ def score(clean: AnyFloats, enhanced: AnyFloats, measures: Sequence[str] | None 
 
     Returns:
         The scores that exist, and the reason for each that does not.
+
+    Raises:
+        EvaluationError: Signals of several channels or different lengths; an unknown measure.
     """
+    if clean.ndim != 1 or clean.shape != enhanced.shape:
+        raise EvaluationError(
+            f"signals of one channel and one length are compared, not {clean.shape}, {enhanced.shape}"
+        )
     names = select(measures)
     signals = Signals(clean.astype(np.float64), enhanced.astype(np.float64))
     clean_fault, enhanced_fault = _fault("clean file", signals.clean), _fault("file", signals.enhanced)

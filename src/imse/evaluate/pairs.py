@@ -11,11 +11,12 @@ from imse.audio import AudioInfo, find_audio
 from imse.evaluate.errors import EvaluationError
 from imse.evaluate.frames import SAMPLE_RATE
 from imse.evaluate.recordings import inspect
+from imse.spectrum import HOP_LENGTH
 
 # What `imse enhance` puts before the extension of a file that it writes beside its input.
 ENHANCED_SUFFIX = ".enhanced"
 # Difference of length that an inverse STFT may leave: one hop of the network's.
-LENGTH_TOLERANCE = 100
+LENGTH_TOLERANCE = HOP_LENGTH
 _NAMES_SHOWN = 3
 
 

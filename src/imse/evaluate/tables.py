@@ -59,12 +59,11 @@ def _files(count: int) -> str:
 
 
 def _table(title: str, text: str, numbers: Sequence[str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
-    )
+    # As Text: the names of folders are no markup.
+    table = Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column(text, vertical="bottom", no_wrap=True)
     for name in numbers:
-        table.add_column(name, justify="right", vertical="bottom", overflow="fold")
+        table.add_column(Text(name), justify="right", vertical="bottom", overflow="fold")
     return table
 
 
