@@ -70,6 +70,7 @@ def test_page(page: Path) -> None:
     assert not re.search(r"https?:", text)
     assert not re.search(r"<b>&\d", text)
     assert "best: STOI is missing for 1 file: file is silent" in text
+    assert text.count("<small>1 missing</small>") == 3
 
 
 def test_browser(page: Path, tmp_path: Path) -> None:

@@ -80,23 +80,27 @@ def _key(system: System, colour: str) -> str:
 
 
 def _headline(evaluation: Evaluation) -> str:
-    """The first system's best-known measures, large."""
-    system = evaluation.enhanced[0]
-    cards = []
-    for measure in _HEADLINES:
-        if measure in evaluation.measures and (mean := evaluation.summary(system, measure).mean) is not None:
-            before = evaluation.summary(evaluation.noisy, measure).mean if evaluation.noisy else None
-            change = "" if before is None else f"<small>noisy input: {before:#.3g}</small>"
-            cards.append(
-                f'<div class="card"><span class="soft">{escape(title(measure))}</span><b>{mean:#.3g}</b>{change}</div>'
-            )
-    key = _key(system, "s0") if len(evaluation.enhanced) > 1 else ""
-    return f'{key}<div class="headline">{"".join(cards)}</div>'
+    """Each system's best-known measures, large."""
+    rows = []
+    for system, colour in _colours(evaluation):
+        if system is not evaluation.noisy:
+            cards = "".join(_card(evaluation, system, name) for name in _HEADLINES if name in evaluation.measures)
+            key = f"<h3>{_key(system, colour)}</h3>" if len(evaluation.enhanced) > 1 else ""
+            rows.append(f'{key}<div class="headline">{cards}</div>')
+    return "".join(rows)
+
+
+def _card(evaluation: Evaluation, system: System, measure: str) -> str:
+    mean = evaluation.summary(system, measure).mean
+    before = evaluation.summary(evaluation.noisy, measure).mean if evaluation.noisy else None
+    change = "" if before is None else f"<small>noisy input: {before:#.3g}</small>"
+    shown = "none" if mean is None else f"{mean:#.3g}"
+    return f'<div class="card"><span class="soft">{escape(title(measure))}</span><b>{shown}</b>{change}</div>'
 
 
 def _means(evaluation: Evaluation) -> str:
     rows = "".join(
-        _row(title(measure), [_mean(evaluation.summary(system, measure)) for system in evaluation.systems])
+        _row(title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
         for measure in evaluation.measures
     )
     return (
@@ -104,6 +108,11 @@ def _means(evaluation: Evaluation) -> str:
         "An arrow shows where better is.</p>"
         + _table(["measure", *(escape(system.name) for system in evaluation.systems)], rows)
     )
+
+
+def _mean_and_missing(summary: Summary) -> str:
+    missing = sum(summary.missing.values())
+    return _mean(summary) + (f"<small>{missing} missing</small>" if missing else "")
 
 
 def _mean(summary: Summary | Comparison, sign: str = "") -> str:
