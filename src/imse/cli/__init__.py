@@ -10,6 +10,7 @@ import typer
 from imse import __version__
 from imse.cli.convert import convert
 from imse.cli.enhance import enhance
+from imse.cli.evaluate import evaluate
 from imse.cli.export import export
 from imse.cli.info import info
 from imse.errors import ImseError, describe
@@ -21,6 +22,7 @@ _EXTRAS = {
     "pesq": "eval",
     "pystoi": "eval",
     "safetensors": "torch",
+    "speechmos": "eval",
     "torch": "torch",
 }
 
@@ -37,6 +39,7 @@ app.command()(enhance)
 app.command()(info)
 app.command()(export)
 app.command()(convert)
+app.command()(evaluate)
 
 
 def _print_version(wanted: bool) -> None:
