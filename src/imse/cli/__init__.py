@@ -10,6 +10,7 @@ import typer
 from imse import __version__
 from imse.cli.convert import convert
 from imse.cli.export import export
+from imse.cli.train import train
 from imse.errors import ImseError, describe
 
 # The extra that installs a module, for the line that a user sees when it is missing.
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(export)
 app.command()(convert)
+app.command()(train)
 
 
 def _print_version(wanted: bool) -> None:

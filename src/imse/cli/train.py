@@ -1,0 +1,30 @@
+"""`imse train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="A recipe: a TOML file, see recipes/ and docs/training.md.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as optim.lr=1e-3.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+) -> None:
+    """Train a network. Needs imse[train]; several devices: torchrun --nproc-per-node N -m imse train ...
+
+    Example: imse train recipes/default.toml --set run.folder=runs/mine
+    """
+    from imse.train.recipe import read
+    from imse.train.trainer import Trainer, make_fabric
+
+    recipe = read(config, settings or ())
+    trainer = Trainer(recipe, make_fabric(recipe))
+    trainer.folder.mkdir(parents=True, exist_ok=True)
+    if resume:
+        trainer.resume()
+    trainer.run()

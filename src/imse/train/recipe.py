@@ -1,0 +1,293 @@
+"""What a training run is made of: frozen dataclasses read from a TOML file, every key of which must be known.
+
+The paper's setting is in the defaults where the paper has one (arXiv 2511.14515, section 3); a recipe states what
+differs. A run keeps its resolved recipe beside its checkpoints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from imse.errors import ImseError
+from imse.nn import NetworkConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+Range = tuple[float, float]
+
+
+class RecipeError(ImseError, ValueError):
+    """A recipe that cannot be run; the message names the key."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where sound comes from: pairs of folders, or manifests to mix from. Relative paths start at the recipe's folder.
+
+    Attributes:
+        manifest: Table of clean speech and noise (columns file, kind, source, speaker_or_type, seconds), files relative
+            to it; mixtures are made of it on the fly. Empty: paired folders.
+        clean: Folder of clean training recordings, for pairs.
+        noisy: Folder of their noisy counterparts: the same names, lengths and rates.
+        held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation.
+        held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
+        skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
+        cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
+        resident: Keep the corpus on the training device; otherwise it stays in the computer's memory.
+    """
+
+    manifest: str = ""
+    clean: str = ""
+    noisy: str = ""
+    held_out_speakers: tuple[str, ...] = ()
+    held_out_noises: tuple[str, ...] = ()
+    skip_sources: tuple[str, ...] = ()
+    cache: str = ""
+    resident: bool = True
+
+
+@dataclass(frozen=True)
+class MixingConfig:
+    """How mixtures are made. Probabilities are per segment.
+
+    Attributes:
+        snr_db: Range of the signal-to-noise ratio, uniform in dB, over the segment.
+        level_db: Range of the mixture's level in dB below full scale; it matters to clipping and 16-bit damage alone,
+            since the network sees unit RMS.
+        second_noise: Probability that two noises are added up.
+        babble: Probability that the noise is babble, of `babble_voices` (range) voices of other speakers.
+        babble_voices: Fewest and most voices.
+        colour: Probability that speech, and independently noise, passes a random filter (microphone colour).
+        colour_db: Largest gain of that filter, either way.
+        band_limit: Probability that the mixture and its target are low-passed, as by a telephone or a codec.
+        room: Probability that speech is placed in a simulated room; the target keeps the early reflections.
+        clipping: Probability that the mixture is clipped.
+        codec: Probability that the mixture is quantised as by 8-bit mu-law telephony.
+        pure_noise: Probability of a segment without speech (the target is silence).
+        pure_speech: Probability of a segment without noise.
+    """
+
+    snr_db: Range = (-5.0, 20.0)
+    level_db: Range = (-35.0, -15.0)
+    second_noise: float = 0.2
+    babble: float = 0.15
+    babble_voices: Range = (3, 8)
+    colour: float = 0.3
+    colour_db: float = 9.0
+    band_limit: float = 0.0
+    room: float = 0.0
+    clipping: float = 0.0
+    codec: float = 0.0
+    pure_noise: float = 0.0
+    pure_speech: float = 0.02
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weight of each term; 0 switches a term off, and what only it needs is then not computed.
+
+    Attributes:
+        magnitude: Squared error of the compressed magnitude.
+        phase: Anti-wrapped phase, group delay and instantaneous angular frequency.
+        complex: Squared error of the compressed complex spectrum.
+        metric: Metric discriminator on wide-band PESQ; 0 needs neither the discriminator nor PESQ.
+        consistency: Distance of the estimate from the nearest spectrum that is one of a waveform (MP-SENet).
+        perceptual: Disturbance in loudness, after PESQ (PMSQE).
+        si_sdr: Negative scale-invariant signal-to-distortion ratio, in dB.
+    """
+
+    magnitude: float = 0.9
+    phase: float = 0.3
+    complex: float = 0.2
+    metric: float = 0.05
+    consistency: float = 0.0
+    perceptual: float = 0.0
+    si_sdr: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Steps and step sizes.
+
+    Attributes:
+        steps: Optimiser steps in all.
+        minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such a run
+            depends on the speed of the machine, so it cannot be repeated bit for bit.
+        batch_size: Segments per step over all processes.
+        segment_samples: Samples of a segment at 16 kHz; 30,700 give the paper's 308 frames.
+        lr: Peak learning rate, of the network and of the discriminator.
+        betas: AdamW's averaging factors.
+        weight_decay: AdamW's weight decay.
+        schedule: "cosine" to zero at the last step, or "exponential" (`decay` every `decay_steps`).
+        warmup_steps: Steps of linear warm-up.
+        decay: Factor of the exponential schedule.
+        decay_steps: Steps between two factors; an epoch of the paper is 5,786 steps.
+        clip_norm: Largest norm of the gradient; 0 leaves it as it is.
+        ema: Decay of the moving average of the weights that is validated and exported; 0 uses the weights themselves.
+        precision: "32-true", or "bf16-mixed" for the network's forward and backward pass; losses are always float32.
+        compile: Compile network and loss with torch.compile.
+    """
+
+    steps: int = 578_600
+    minutes: float = 0.0
+    batch_size: int = 2
+    segment_samples: int = 30_700
+    lr: float = 5e-4
+    betas: tuple[float, float] = (0.8, 0.99)
+    weight_decay: float = 0.01
+    schedule: str = "exponential"
+    warmup_steps: int = 0
+    decay: float = 0.99
+    decay_steps: int = 5_786
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    precision: str = "32-true"
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Whole utterances of held-out speakers and noises, mixed once from the seed.
+
+    Attributes:
+        interval: Steps between validations; 0 never validates.
+        utterances: How many.
+        snr_db: Signal-to-noise ratios, taken in turn.
+        metric: What the best checkpoint is best at: "pesq", "stoi" or "si_sdr".
+        workers: Processes that compute the metrics.
+        samples: Utterances whose sound and spectrogram go to TensorBoard.
+    """
+
+    interval: int = 5_000
+    utterances: int = 60
+    snr_db: tuple[float, ...] = (2.5, 7.5, 12.5, 17.5)
+    metric: str = "pesq"
+    workers: int = 2
+    samples: int = 3
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where the run goes and how often it leaves a trace.
+
+    Attributes:
+        folder: Run folder: checkpoints, TensorBoard events, the resolved recipe.
+        accelerator: Lightning Fabric's name of the device: "auto", "cpu", "cuda", "mps".
+        checkpoint_minutes: Longest time between two checkpoints; what is killed loses no more.
+        log_interval: Steps between two rows of scalars.
+    """
+
+    folder: str = "runs/default"
+    accelerator: str = "auto"
+    checkpoint_minutes: float = 10.0
+    log_interval: int = 50
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training run."""
+
+    name: str = "default"
+    seed: int = 1234
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    mixing: MixingConfig = field(default_factory=MixingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def read(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and lay overrides over it.
+
+    Args:
+        path: TOML file whose tables are the fields of `Recipe`.
+        overrides: ``"table.key=value"`` each, the value in TOML's notation (a bare word is a string).
+
+    Raises:
+        RecipeError: Not TOML, an unknown key, or a value of the wrong type; the message names it.
+        OSError: The file cannot be read.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not TOML: {error}") from error
+    for override in overrides:
+        _override(content, override)
+    recipe = build(Recipe, content)
+    return _resolve(recipe, path.parent)
+
+
+def build(kind: type[T], content: Mapping[str, Any], where: str = "") -> T:
+    """Make a dataclass of a mapping, tables becoming the nested dataclasses.
+
+    Raises:
+        RecipeError: An unknown key, or a value of the wrong type.
+    """
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = f"{where}{key}"
+        if key not in hints:
+            raise RecipeError(f"unknown key '{name}'; known here: {', '.join(sorted(hints))}")
+        values[key] = _convert(hints[key], value, name)
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise RecipeError(f"{where.rstrip('.') or 'recipe'}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"'{name}' is a table, not {value!r}")
+        return build(hint, value, f"{name}.")
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        if not isinstance(value, list | tuple):
+            raise RecipeError(f"'{name}' must be a list, not {value!r}")
+        if kinds[-1] is Ellipsis:
+            kinds = (kinds[0],) * len(value)
+        if len(value) != len(kinds):
+            raise RecipeError(f"'{name}' must have {len(kinds)} values, not {value!r}")
+        return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise RecipeError(f"'{name}' must be of type {hint.__name__}, not {value!r}")
+    return value
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(f"--set takes key=value, not '{override}'")
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        content = content.setdefault(table, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f"--set {override}: '{table}' is not a table")
+    try:
+        content[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        content[last] = text.strip()
+
+
+def _resolve(recipe: Recipe, folder: Path) -> Recipe:
+    """Paths of the data relative to the recipe become paths relative to the working directory."""
+    data = recipe.data
+    changed = {
+        name: str(folder / value) for name in ("manifest", "clean", "noisy") if (value := getattr(data, name))
+    }
+    return dataclasses.replace(recipe, data=dataclasses.replace(data, **changed))
