@@ -114,7 +114,7 @@ def _fingerprint(recordings: Sequence[Recording]) -> str:
     digest = hashlib.sha256()
     for recording in recordings:
         status = recording.path.stat()
-        digest.update(f"{recording} {status.st_size} {status.st_mtime_ns}\n".encode())
+        digest.update(f"{recording.path.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
