@@ -1,13 +1,17 @@
-"""What every test may need: the reference material beside the checkout, where it is there."""
+"""What every test may need: the reference material beside the checkout where it is there, a small network, a recording."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared"
+_ROOT = Path(__file__).resolve().parents[1]
+_SHARED = _ROOT.parent / "shared"
 
 
 def _required(variable: str, default: Path) -> Path:
@@ -27,3 +31,50 @@ def reference() -> Path:
 def data() -> Path:
     """Folder of speech and noise (train/) and of test pairs (test/)."""
     return _required("IMSE_DATA", _SHARED / "data")
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """The noisy recording that comes with the project: 5.3 s, 16 kHz, mono."""
+    return _ROOT / "examples" / "dishes.flac"
+
+
+@pytest.fixture(scope="session")
+def recording(example: Path) -> NDArray[np.float32]:
+    """Its samples."""
+    samples, _ = soundfile.read(example, dtype="float32")
+    return np.asarray(samples)
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small untrained network, as small.safetensors and small.onnx: quick, and as strange as any."""
+    import torch
+
+    from imse.checkpoint import save
+    from imse.export import export_onnx
+    from imse.nn import IMSE, NetworkConfig
+
+    torch.manual_seed(1)
+    network = IMSE(NetworkConfig(channels=8, blocks=1))
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save(network, path, {"name": "small"})
+    export_onnx(network, path.with_suffix(".onnx"), {"name": "small"})
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_weights: Path) -> Path:
+    """The ONNX file of the small network."""
+    return small_weights.with_suffix(".onnx")
+
+
+@pytest.fixture(scope="session")
+def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published weights, exported."""
+    from imse.checkpoint import load
+    from imse.export import export_onnx
+
+    path = tmp_path_factory.mktemp("published") / "imse.onnx"
+    export_onnx(load(reference / "imse_g_best_pesq_3.399"), path)
+    return path

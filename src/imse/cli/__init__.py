@@ -9,6 +9,7 @@ import typer
 
 from imse import __version__
 from imse.cli.convert import convert
+from imse.cli.enhance import enhance
 from imse.cli.export import export
 from imse.cli.train import train
 from imse.errors import ImseError, describe
@@ -17,7 +18,6 @@ from imse.errors import ImseError, describe
 _EXTRAS = {
     "av": "av",
     "onnx": "export",
-    "onnxscript": "export",
     "pesq": "eval",
     "pystoi": "eval",
     "safetensors": "torch",
@@ -33,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(enhance)
 app.command()(export)
 app.command()(convert)
 app.command()(train)

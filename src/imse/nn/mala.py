@@ -49,7 +49,7 @@ class MALA(nn.Module):
         q, k, v, o = self.qkvo(x).chunk(4, dim=1)
         lepe = self.lepe(v)
         # [B, heads, d, N] throughout: the channels stay outside, so no map is ever transposed.
-        q, k, v = (part.reshape(len(x), self.heads, HEAD_WIDTH, -1) for part in (q, k, v))
+        q, k, v = (part.reshape(x.shape[0], self.heads, HEAD_WIDTH, -1) for part in (q, k, v))
         scale = HEAD_WIDTH**-0.5
         q, k = F.elu(q) + 1, F.elu(k) + 1
         z = scale * (k.mean(-1, keepdim=True).transpose(2, 3) @ q)  # [B, heads, 1, N]

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-class Embedding(Protocol):
-    """What opens a stage: built from its width, maps [B, c, T, F] to [B, c, T, F]."""
-
-    def __call__(self, channels: int) -> nn.Module: ...
-
-
-class Attention(Protocol):
-    """What a block attends with: built from its width, maps (x [B, c, T, F], rotary table) to [B, c, T, F]."""
-
-    def __call__(self, channels: int) -> nn.Module: ...
 
 
 class ChannelNorm(nn.Module):
@@ -63,33 +51,43 @@ class GatedFeedForward(nn.Module):
 class Block(nn.Module):
     """Transformer block: attention and feed-forward, each on the normed input and added to it.
 
+    Args:
+        channels: Width c.
+        attention: Maps ([B, c, T, F], rotary table of the scale) to [B, c, T, F].
+
     Shape:
         - x: [B, c, T, F]; table: rotary table of the scale; output: [B, c, T, F].
     """
 
-    def __init__(self, channels: int, attention: Attention) -> None:
+    def __init__(self, channels: int, attention: nn.Module) -> None:
         super().__init__()
         self.norm1 = ChannelNorm(channels)
-        self.attention = attention(channels)
+        self.attention = attention
         self.norm2 = ChannelNorm(channels)
         self.ffn = GatedFeedForward(channels)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        y: Tensor = x + self.attention(self.norm1(x), table)
-        return y + self.ffn(self.norm2(y))
+        x = x + self.attention(self.norm1(x), table)
+        enriched: Tensor = x + self.ffn(self.norm2(x))
+        return enriched
 
 
 class Stage(nn.Module):
     """``x + blocks(embedding(x))``.
 
+    Args:
+        channels: Width c.
+        embedding: Maps [B, c, T, F] to [B, c, T, F].
+        attentions: One for each block, see `Block`.
+
     Shape:
         - x: [B, c, T, F]; table: rotary table of the scale; output: [B, c, T, F].
     """
 
-    def __init__(self, channels: int, blocks: int, embedding: Embedding, attention: Attention) -> None:
+    def __init__(self, channels: int, embedding: nn.Module, attentions: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.embedding = embedding(channels)
-        self.blocks = nn.ModuleList(Block(channels, attention) for _ in range(blocks))
+        self.embedding = embedding
+        self.blocks = nn.ModuleList(Block(channels, attention) for attention in attentions)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         y: Tensor = self.embedding(x)

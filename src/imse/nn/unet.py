@@ -6,13 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from imse.nn.config import NetworkConfig
-from imse.nn.idconv import IDConv
-from imse.nn.mala import HEAD_WIDTH, MALA
+from imse.nn.mala import HEAD_WIDTH
+from imse.nn.parts import ATTENTIONS, EMBEDDINGS
 from imse.nn.rotary import rotary_table
-from imse.nn.stage import Attention, Embedding, Stage
-
-EMBEDDINGS: dict[str, Embedding] = {"idconv": IDConv}
-ATTENTIONS: dict[str, Attention] = {"mala": MALA}
+from imse.nn.stage import Stage
 
 
 class Down(nn.Sequential):
@@ -60,22 +57,23 @@ class UNet(nn.Module):
         c = config.channels
         embedding, attention = EMBEDDINGS[config.embedding], ATTENTIONS[config.attention]
 
-        def stage(channels: int) -> Stage:
-            return Stage(channels, config.blocks, embedding, attention)
+        def stage(level: int) -> Stage:
+            width = c * (level + 1)
+            return Stage(width, embedding(width), (attention(width, level) for _ in range(config.blocks)))
 
-        self.encoder1 = stage(c)
+        self.encoder1 = stage(level=0)
         self.down1 = Down(c, 2 * c)
-        self.encoder2 = stage(2 * c)
+        self.encoder2 = stage(level=1)
         self.down2 = Down(2 * c, 3 * c)
-        self.latent = stage(3 * c)
+        self.latent = stage(level=2)
         self.up2 = Up(3 * c, 2 * c)
         self.reduce2 = nn.Conv2d(4 * c, 2 * c, 1, bias=False)
-        self.decoder2 = stage(2 * c)
+        self.decoder2 = stage(level=1)
         self.up1 = Up(2 * c, c)
         self.reduce1 = nn.Conv2d(2 * c, c, 1, bias=False)
-        self.decoder1 = stage(c)
-        self.refine_magnitude = stage(c)
-        self.refine_phase = stage(c)
+        self.decoder1 = stage(level=0)
+        self.refine_magnitude = stage(level=0)
+        self.refine_phase = stage(level=0)
         self.magnitude_out = nn.Conv2d(c, c, 3, padding=1, bias=False)
         self.phase_out = nn.Conv2d(c, c, 3, padding=1, bias=False)
 

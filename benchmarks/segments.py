@@ -1,0 +1,125 @@
+"""How to cut a signal: PESQ of segment lengths, overlaps and treatments of short clips, on mixtures of data/train.
+
+    python benchmarks/segments.py ../shared/data/train imse.onnx > segments.tsv
+
+Speech and noise are drawn by a fixed seed; the test pairs are not touched. docs/enhancer.md says what was chosen.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from pesq import PesqError, pesq
+
+from imse.engine.onnx import OnnxEngine
+from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
+from imse.spectrum import SAMPLE_RATE, Floats
+
+VOICES = ("vctk_nehasb", "vcc2018", "librispeech_resemblyzer")
+SECONDS = {"short": (0.7, 1.8, 16), "medium": (2.5, 7.0, 12), "long": (20.0, 20.0, 3)}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A noisy signal [samples], its clean speech, and the class of its duration."""
+
+    duration: str
+    noisy: Floats
+    clean: Floats
+
+
+@dataclass(frozen=True)
+class Extension(OverlappingSegments):
+    """Overlapping segments with another way to lengthen short clips; None leaves them short."""
+
+    mode: str | None = "symmetric"
+
+    def extend(self, segment: Floats, samples: int) -> Floats:
+        """See `imse.segments.Segmentation.extend`."""
+        missing = samples - segment.shape[1]
+        if self.mode is None or not missing:
+            return segment
+        if self.mode == "centred":
+            return np.pad(segment, [(0, 0), (missing // 2, missing - missing // 2)], mode="symmetric")
+        return np.pad(segment, [(0, 0), (0, missing)], mode=self.mode)  # type: ignore[call-overload, no-any-return]
+
+
+def candidates() -> dict[str, tuple[Segmentation, tuple[str, ...]]]:
+    """What is compared, and on which durations."""
+    longer = ("medium", "long")
+    found: dict[str, tuple[Segmentation, tuple[str, ...]]] = {"paper": (PaperSegments(), ("short", *longer))}
+    for name, mode in (("as it is", None), ("zeros", "constant"), ("mirror", "symmetric"), ("repeat", "wrap")):
+        found[f"short: {name}"] = Extension(mode=mode), ("short",)
+    for overlap in (1_600, 3_200, 6_400, 15_300):
+        found[f"overlap {overlap}"] = OverlappingSegments(overlap=overlap, fade=min(overlap, 1_600)), longer
+    for length in (16_000 - 100, 61_100, 122_700, 30_700 * 20):
+        found[f"length {length}"] = OverlappingSegments(length=length), longer
+    return found
+
+
+def mixtures(folder: Path) -> Iterator[Mixture]:
+    """Speech of held-in voices in noise of 0 to 15 dB, at fixed durations."""
+    with (folder / "MANIFEST.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    rng = np.random.default_rng(7)
+    speech = [row["file"] for row in rows if row["source"] in VOICES]
+    noise = [row["file"] for row in rows if row["kind"] == "noise" and float(row["seconds"]) > 20]
+    for duration, (shortest, longest, count) in SECONDS.items():
+        for _ in range(count):
+            samples = int(rng.uniform(shortest, longest) * SAMPLE_RATE)
+            clean = np.zeros(0, np.float32)
+            while len(clean) < samples:
+                clean = np.concatenate([clean, _read(folder / rng.choice(speech))])
+            start = rng.integers(len(clean) - samples + 1)
+            clean = clean[start : start + samples]
+            background = _read(folder / rng.choice(noise))
+            start = rng.integers(max(1, len(background) - samples))
+            background = np.resize(background[start:], samples)
+            gain = np.sqrt(np.mean(clean**2) / np.mean(background**2)) * 10 ** (-rng.uniform(0, 15) / 20)
+            yield Mixture(duration, clean + gain.astype(np.float32) * background, clean)
+
+
+def score(engine: OnnxEngine, segmentation: Segmentation, mixture: Mixture) -> float:
+    """Wide-band PESQ of what the network makes of a mixture; NaN where PESQ finds no speech."""
+    scale = np.float32(1 / np.sqrt(np.mean(np.square(mixture.noisy, dtype=np.float64))))
+
+    def network(segments: list[Floats]) -> list[Floats]:
+        inputs = np.concatenate(segments)
+        return [engine(inputs * scale).waveform / scale]
+
+    noisy = mixture.noisy[np.newaxis]
+    enhanced = np.concatenate(list(process([noisy], noisy.shape[1], segmentation, network)), axis=1)[0]
+    try:
+        return float(pesq(SAMPLE_RATE, mixture.clean, enhanced, "wb"))
+    except PesqError:
+        return float("nan")
+
+
+def _read(path: Path) -> Floats:
+    samples, _ = soundfile.read(path, dtype="float32")
+    return np.asarray(samples)
+
+
+def main() -> None:
+    """Print a row for each candidate and duration."""
+    folder, weights = map(Path, sys.argv[1:3])
+    engine = OnnxEngine(weights)
+    drawn = list(mixtures(folder))
+    print("segments\tduration\tclips\tPESQ", flush=True)
+    with ThreadPoolExecutor(2) as pool:
+        for name, (segmentation, durations) in candidates().items():
+            for duration in durations:
+                chosen = [mixture for mixture in drawn if mixture.duration == duration]
+                scores = np.array(list(pool.map(lambda mixture: score(engine, segmentation, mixture), chosen)))  # noqa: B023
+                print(f"{name}\t{duration}\t{np.isfinite(scores).sum()}\t{np.nanmean(scores):.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Audio files in and out, block by block: any format, whole or not at all.
+
+libsndfile (`sndfile.py`) reads and writes WAV, FLAC, Ogg, Opus, MP3, AIFF and more; PyAV (`pyav.py`), if installed,
+what libsndfile cannot open: m4a, and the audio track of a video. Both stand behind one interface (`interface.py`).
+"""
+
+from imse.audio.files import STDIO, find_audio, is_audio
+from imse.audio.formats import output_format_for
+from imse.audio.interface import AudioInfo, Block, Reader, Writer
+from imse.audio.opening import open_reader, open_writer
+
+__all__ = [
+    "STDIO",
+    "AudioInfo",
+    "Block",
+    "Reader",
+    "Writer",
+    "find_audio",
+    "is_audio",
+    "open_reader",
+    "open_writer",
+    "output_format_for",
+]

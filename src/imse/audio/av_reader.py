@@ -1,0 +1,96 @@
+"""Files that FFmpeg reads through PyAV: m4a, and the sound of a video.
+
+Imported only for files that need it: PyAV is the extra ``imse[av]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import av
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from imse.audio.interface import AudioInfo, Block, Reader
+from imse.errors import ImseError
+
+_LOCAL_ONLY = {"protocol_whitelist": "file"}  # a playlist must not reach the network
+_TAGS = {"track": "tracknumber", "encoder": "software"}  # FFmpeg's names, and libsndfile's
+_NEED_FLOAT64 = frozenset({"s32", "s32p", "s64", "s64p", "dbl", "dblp"})
+
+
+class AvReader(Reader):
+    """Reads the first audio track of anything that FFmpeg understands.
+
+    The track is decoded once on opening: containers state its length too roughly, and often no bit rate at all.
+
+    Args:
+        path: The file.
+        name: What to call it in messages.
+
+    Raises:
+        ImseError: Not a media file, or one without sound.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._bytes = 0
+        with opened(path, name) as (container, stream):
+            super().__init__(name, _info(container, stream, path))
+        frames = sum(len(block) for block in self._decode())
+        bit_rate = math.ceil(self._bytes * 8 * self.info.sample_rate / frames) if frames else None
+        self.info = replace(self.info, frames=frames, bit_rate=bit_rate)
+
+    def _decode(self) -> Iterator[Block]:
+        self._damaged = False
+        self._bytes = 0
+        with opened(self._path, self._name) as (container, stream):
+            precision = "dblp" if stream.format.name in _NEED_FLOAT64 else "fltp"
+            resampler = AudioResampler(precision, stream.layout, stream.sample_rate)
+            for packet in container.demux(stream):
+                self._bytes += packet.size
+                try:
+                    decoded = packet.decode()
+                except av.FFmpegError:
+                    self._damaged = True
+                    continue
+                for frame in decoded:
+                    for planar in resampler.resample(frame):
+                        yield cast(Block, planar.to_ndarray()).T
+
+
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """A media file and its first audio stream.
+
+    Raises:
+        ImseError: Not a media file, or one without sound.
+    """
+    try:
+        container = av.open(path, options=_LOCAL_ONLY, metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        raise ImseError(f"{name}: not audio that can be read") from error
+    with container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None or not stream.sample_rate or not stream.channels:
+            raise ImseError(f"{name}: no sound that can be read")
+        yield container, stream
+
+
+def _info(container: InputContainer, stream: AudioStream, path: Path) -> AudioInfo:
+    return AudioInfo(
+        sample_rate=stream.sample_rate,
+        channels=stream.channels,
+        frames=0,
+        format=container.format.name,
+        subtype=stream.codec_context.codec.canonical_name,
+        extension=path.suffix.lower(),
+        tags={_TAGS.get(key.lower(), key.lower()): value for key, value in container.metadata.items()},
+        source=path,
+    )

@@ -1,0 +1,180 @@
+"""Files that FFmpeg writes through PyAV: m4a, and videos, whose pictures are copied from the input.
+
+Imported only for files that need it: PyAV is the extra ``imse[av]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from imse.audio.av_reader import opened
+from imse.audio.interface import AudioInfo, Block
+from imse.audio.partial import Sink
+from imse.errors import ImseError
+
+_ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}
+_LOSSY_FRAMES = frozenset({"aac", "opus", "ac3", "eac3"})
+_BIT_RATE_PER_CHANNEL = 96_000  # where the input has none to keep
+_LEAST_PER_CHANNEL = {"aac": 64_000, "opus": 32_000}
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_WITH_EDIT_LISTS = frozenset({"ipod", "mp4", "mov"})
+_COPIED = frozenset({"video", "audio", "subtitle"})
+_CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_TAGS = {"tracknumber": "track", "software": "encoder"}
+
+
+class AvWriter:
+    """Writes a media file: the samples as its first audio track, the other tracks as they are in the input.
+
+    Args:
+        sink: Where the bytes go.
+        info: What to write, as `output_format_for` says; the length is right if `frames` is.
+        path: What to call the file in errors.
+
+    Raises:
+        ImseError: FFmpeg does not write such a file.
+    """
+
+    def __init__(self, sink: Sink, info: AudioInfo, path: Path) -> None:
+        self._sink = sink
+        self._info = info
+        self._path = path
+        self._resources = ExitStack()
+        with self._explained():
+            # Edit lists count in units of this scale: at the sample rate, they cut to the sample.
+            options = {"movie_timescale": str(info.sample_rate)} if info.format in _WITH_EDIT_LISTS else {}
+            self._output = self._resources.enter_context(av.open(sink, "w", format=info.format, options=options))
+            self._layout = _LAYOUTS.get(info.channels, f"{info.channels}c")
+            self._others: Iterator[Packet[Stream]] = iter(())
+            start = Fraction(0)
+            if info.source is None:
+                self._output.metadata.update({_TAGS.get(tag, tag): value for tag, value in info.tags.items()})
+                self._stream = self._add_audio()
+            else:
+                source, stream = self._resources.enter_context(opened(info.source, str(info.source)))
+                self._layout = stream.layout.name
+                start = _start(info.source)
+                self._others = self._add_tracks(source, stream)
+            self._next_other = next(self._others, None)
+        self._lead = _lead(self._stream.codec_context, info)
+        self._pts = round(start * info.sample_rate) - self._lead
+
+    def __enter__(self) -> AvWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._resources, self._explained():
+            if kind is None:
+                self._mux(self._stream.encode(None))
+                self._copy_others(None)
+
+    def write(self, block: Block) -> None:
+        """See `Writer.write`."""
+        if self._lead:
+            block = np.pad(block, [(self._lead, 0), (0, 0)])
+            self._lead = 0
+        sample_format = "dblp" if block.dtype == np.float64 else "fltp"
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block.T), sample_format, self._layout)
+        frame.sample_rate = self._info.sample_rate
+        frame.time_base = Fraction(1, self._info.sample_rate)
+        frame.pts = self._pts
+        self._pts += len(block)
+        with self._explained():
+            self._mux(self._stream.encode(frame))
+
+    def _add_audio(self) -> AudioStream:
+        info = self._info
+        encoder = _ENCODERS.get(info.subtype, info.subtype)
+        stream = self._output.add_stream(encoder, info.sample_rate, layout=self._layout)
+        assert isinstance(stream, AudioStream)
+        wanted = info.bit_rate or _BIT_RATE_PER_CHANNEL * info.channels
+        stream.codec_context.bit_rate = max(wanted, _LEAST_PER_CHANNEL.get(info.subtype, 0) * info.channels)
+        return stream
+
+    def _add_tracks(self, source: InputContainer, sound: AudioStream) -> Iterator[Packet[Stream]]:
+        """Declare the tracks of the input in its order; the packets of those that are copied."""
+        self._output.metadata.update({k: v for k, v in source.metadata.items() if k not in _CONTAINER_TAGS})
+        self._output.set_chapters(source.chapters())
+        copies: dict[int, Stream] = {}
+        ours: Stream
+        for track in source.streams:
+            if track.index == sound.index:
+                ours = self._stream = self._add_audio()
+            elif track.type in _COPIED and self._info.format != "adts":
+                ours = copies[track.index] = self._output.add_stream_from_template(track)
+            else:
+                continue
+            ours.metadata.update(track.metadata)
+            ours.disposition = track.disposition
+        for packet in source.demux([track for track in source.streams if track.index in copies]):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream_index]
+                yield packet
+
+    def _mux(self, packets: Iterable[Packet[AudioStream]]) -> None:
+        for packet in packets:
+            assert packet.pts is not None
+            if self._info.format == "adts" and packet.pts < 0:
+                continue  # a bare AAC stream cannot say that its first frame only warms up the decoder
+            self._copy_others(packet.pts * packet.time_base)
+            self._output.mux(packet)
+        self._sink.check()
+
+    def _copy_others(self, until: Fraction | None) -> None:
+        """Copy the other tracks' packets up to a time in seconds: so the file stays interleaved, and memory small."""
+        while (packet := self._next_other) is not None:
+            if until is not None and (packet.dts or 0) * packet.time_base > until:
+                break
+            self._output.mux(packet)
+            self._next_other = next(self._others, None)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as error:
+            self._sink.check()
+            raise ImseError(
+                f"{self._path}: cannot be written ({str(error.strerror).lower()}); name an output that ends in .wav"
+            ) from error
+
+
+def _start(path: Path) -> Fraction:
+    """Time of the first sample in seconds: not 0 where the pictures begin earlier."""
+    with opened(path, str(path)) as (container, stream):
+        for frame in container.decode(stream):
+            return (frame.pts or 0) * Fraction(frame.time_base or 0)
+    return Fraction(0)
+
+
+def _lead(codec: AudioCodecContext, info: AudioInfo) -> int:
+    """Silent samples to begin with, so that an encoder of whole frames ends with the last sample.
+
+    Decoders cut the beginning where an edit list says so, to the sample, but play the last frame to its end.
+    """
+    if info.format not in _WITH_EDIT_LISTS or info.subtype not in _LOSSY_FRAMES or not info.frames:
+        return 0
+    trial = av.CodecContext.create(codec.name, "w")
+    assert isinstance(trial, AudioCodecContext)
+    trial.sample_rate, trial.layout, trial.format = codec.sample_rate, codec.layout, codec.format
+    trial.time_base = Fraction(1, codec.sample_rate)
+    trial.open()
+    silence = AudioFrame(codec.format, codec.layout, trial.frame_size)
+    silence.sample_rate, silence.time_base, silence.pts = codec.sample_rate, trial.time_base, 0
+    first = [*trial.encode(silence), *trial.encode(None)][0]
+    return ((first.pts or 0) - info.frames) % trial.frame_size

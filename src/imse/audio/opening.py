@@ -1,0 +1,74 @@
+"""Opening a file with the library that can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from imse.audio.files import AV_EXTENSIONS, STDIO
+from imse.audio.formats import AV_FORMATS, output_format_for
+from imse.audio.interface import AudioInfo, Reader, Writer
+from imse.audio.partial import replacing, to_standard_output
+from imse.audio.sndfile import NotSoundError, SndfileReader, SndfileWriter
+from imse.audio.stdin import spooled_standard_input
+from imse.errors import ImseError
+
+_NEEDS_PYAV = "needs PyAV: pip install 'imse[av]'"
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[Reader]:
+    """Open an audio file, or ``-`` for WAV from standard input.
+
+    Raises:
+        OSError: No such file, no permission, a folder.
+        ImseError: Not audio, or of a kind that needs PyAV.
+    """
+    if path == STDIO:
+        with spooled_standard_input() as spooled:
+            yield _reader(spooled, "standard input")
+    else:
+        yield _reader(path, str(path))
+
+
+@contextmanager
+def open_writer(path: Path, info: AudioInfo) -> Iterator[Writer]:
+    """Write an audio file like another: it appears under its name when the block ends well, or not at all.
+
+    Args:
+        path: The output, its format by its extension (see `output_format_for`); ``-`` for WAV on standard output.
+        info: The input that it is made of: rate, channels, encoding and tags are kept where the format can.
+
+    Raises:
+        OSError: No permission, disk full, a folder that cannot be made.
+        ImseError: The format cannot be written, or cannot hold such sound.
+    """
+    target = output_format_for(path, info)
+    with to_standard_output() if path == STDIO else replacing(path) as sink:
+        if target.format in AV_FORMATS:
+            try:
+                from imse.audio.av_writer import AvWriter
+            except ModuleNotFoundError:
+                raise ImseError(f"{path}: {_NEEDS_PYAV}") from None
+            with AvWriter(sink, target, path) as writer:
+                yield writer
+        else:
+            with SndfileWriter(sink, target, path) as writer:
+                yield writer
+
+
+def _reader(path: Path, name: str) -> Reader:
+    with path.open("rb") as file:  # the operating system says best what is wrong with a name
+        if not file.read(1):
+            raise ImseError(f"{name}: an empty file")
+    try:
+        return SndfileReader(path, name)
+    except NotSoundError as not_sound:
+        try:
+            from imse.audio.av_reader import AvReader
+        except ModuleNotFoundError:
+            if path.suffix.lower() in AV_EXTENSIONS:
+                raise ImseError(f"{name}: {_NEEDS_PYAV}") from None
+            raise not_sound from None
+        return AvReader(path, name)

@@ -1,0 +1,40 @@
+"""WAV from standard input: stored first, since the recording is read twice."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_UNKNOWN = 0xFFFFFFFF
+
+
+@contextmanager
+def spooled_standard_input() -> Iterator[Path]:
+    """A temporary file with all of standard input, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="imse-") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("w+b") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            _mark_unknown_size(file)
+        yield path
+
+
+def _mark_unknown_size(file: IO[bytes]) -> None:
+    """Turn the size 0 that some programs write to pipes into the size that libsndfile takes for "to the end"."""
+    file.seek(0)
+    if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+        return
+    while len(header := file.read(8)) == 8:
+        chunk, size = struct.unpack("<4sI", header)
+        if chunk == b"data":
+            if size == 0:
+                file.seek(-4, 1)
+                file.write(struct.pack("<I", _UNKNOWN))
+            return
+        file.seek(size + size % 2, 1)

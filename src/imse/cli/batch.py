@@ -1,0 +1,186 @@
+"""Enhancing many files at once: what is read and written, progress, failures, interruption."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from imse.audio import STDIO, find_audio
+from imse.enhancer import Enhancer
+from imse.errors import ImseError, describe
+
+_SHOW_AFTER = 1.0  # seconds of work before a progress bar appears
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to enhance."""
+
+    source: Path
+    target: Path
+
+
+@dataclass
+class Outcome:
+    """What became of the tasks.
+
+    Attributes:
+        place: Where the results are.
+        done: Files enhanced.
+        failed: Files that failed.
+        seconds: Seconds of audio enhanced.
+    """
+
+    place: str
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+def find_tasks(inputs: list[Path], output: Path | None) -> list[Task]:
+    """What is to be read, and where each result goes.
+
+    Raises:
+        ImseError: A folder without audio, two inputs with one output, or an output that does not fit the inputs.
+    """
+    tasks = [task for path in inputs for task in _tasks_of(path, output, single=len(inputs) == 1)]
+    by_target: dict[Path, Task] = {}
+    for task in tasks:
+        other = by_target.setdefault(task.target, task)
+        if other.source != task.source:
+            raise ImseError(f"{task.target}: both {other.source} and {task.source} would be written there")
+    return list(by_target.values())
+
+
+def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Outcome:
+    """Enhance files, several at a time; what fails is said in a line each and does not stop the others.
+
+    Raises:
+        KeyboardInterrupt: Interrupted, or asked to end; no partial file remains.
+    """
+    outcome = Outcome(str(tasks[0].target) if len(tasks) == 1 else _common(tasks))
+    stop = threading.Event()
+    with _terminated_like_interrupted(), _progress() as progress, ThreadPoolExecutor(jobs) as pool:
+        every = progress.add_task(f"{len(tasks)} files", total=len(tasks), visible=len(tasks) > 1)
+        futures = {pool.submit(_enhance, enhancer, task, overwrite, progress, stop): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                progress.advance(every)
+                try:
+                    seconds, note = future.result()
+                except (ImseError, OSError, ModuleNotFoundError) as error:
+                    outcome.failed += 1
+                    progress.console.print(f"imse: {describe(error)}", markup=False, highlight=False, soft_wrap=True)
+                    continue
+                outcome.done += 1
+                outcome.seconds += seconds
+                if note:
+                    progress.console.print(f"imse: {note}", markup=False, highlight=False, soft_wrap=True)
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return outcome
+
+
+def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
+    if path == STDIO:
+        if output is None:
+            raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
+        yield Task(path, output)
+    elif path.is_dir():
+        if output == STDIO:
+            raise ImseError(f"{path}: a folder cannot go to standard output; give a folder with -o")
+        root = output or path.with_name(f"{path.resolve().name}.enhanced")
+        if root.is_file():
+            raise ImseError(f"{root}: a file, but the output of a folder is a folder")
+        found = [file for file in find_audio(path) if not file.is_relative_to(root)]
+        if not found:
+            raise ImseError(f"{path}: no audio files in this folder")
+        for file in found:
+            yield Task(file, root / file.relative_to(path))
+    elif output is None:
+        yield Task(path, path.with_name(f"{path.stem}.enhanced{path.suffix}"))
+    elif output == STDIO or (single and not _is_folder(output)):
+        yield Task(path, output)
+    else:
+        yield Task(path, output / path.name)
+
+
+def _is_folder(output: Path) -> bool:
+    # A name without an extension cannot be an audio file, whose format is told by it.
+    return output.is_dir() or not output.suffix
+
+
+def _common(tasks: list[Task]) -> str:
+    folders = {task.target.parent for task in tasks}
+    first = min(folders)
+    while not all(folder.is_relative_to(first) for folder in folders):
+        first = first.parent
+    return f"{len(tasks)} files in {first}"
+
+
+def _enhance(
+    enhancer: Enhancer, task: Task, overwrite: bool, progress: Progress, stop: threading.Event
+) -> tuple[float, str | None]:
+    if not overwrite and task.target != STDIO and task.target.exists():
+        raise ImseError(f"{task.target}: already there; --overwrite replaces it")
+    bar = progress.add_task(task.source.name, total=None)
+
+    def report(done: float, total: float) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        progress.update(bar, completed=done, total=total)
+
+    try:
+        return enhancer.enhance_file(task.source, task.target, report)
+    finally:
+        progress.remove_task(bar)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars on standard error, if that is a terminal, once the work has taken a while."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    starter = threading.Timer(_SHOW_AFTER, progress.start)
+    starter.daemon = True
+    if progress.console.is_terminal:
+        starter.start()
+    try:
+        yield progress
+    finally:
+        starter.cancel()
+        if progress.live.is_started:
+            progress.stop()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """A polite request to end (SIGTERM) cleans up as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

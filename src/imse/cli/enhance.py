@@ -1,0 +1,89 @@
+"""`imse enhance`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from imse.errors import ImseError
+
+
+def enhance(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Audio files, folders (searched recursively), or - for WAV from stdin."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="A file for one input file; a folder for several, or for a folder's tree; - for WAV to stdout. "
+            "Default: beside the input, a.wav as a.enhanced.wav, the folder rec as rec.enhanced.",
+        ),
+    ] = None,
+    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
+    engine: Annotated[
+        Literal["onnx", "torch"], typer.Option(help="onnx runs .onnx files, torch .safetensors and published ones.")
+    ] = "onnx",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processor threads per file. Default: what the jobs leave.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Files at the same time. Default: one per processor.")
+    ] = None,
+    attenuation_limit: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="DB", help="Turn noise down by this many dB at most; 0 changes nothing."),
+    ] = None,
+    segments: Annotated[
+        Literal["overlap", "paper"],
+        typer.Option(help="overlap: cross-faded; paper: the authors' hard cuts, to compare with their numbers."),
+    ] = "overlap",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace output files that exist.")] = False,
+) -> None:
+    """Remove noise from recordings of speech.
+
+    Takes any rate from 8 to 192 kHz and any number of channels, as WAV, FLAC, Ogg, Opus, MP3, AIFF, ...; with imse[av]
+    also as m4a, or the sound of a video. The output keeps the input's rate, channels, length, encoding and tags. It is
+    written whole or not at all. A file that fails does not stop the others; the exit code is 0 only if none did.
+
+    \b
+    imse enhance noisy.wav               writes noisy.enhanced.wav
+    imse enhance recordings -o clean     mirrors the folder's tree under clean/
+    imse enhance talk.mp4 --attenuation-limit 12
+    sox in.wav -t wav - | imse enhance - -o - | aplay
+    """  # noqa: D301 - the escape tells the help to keep the lines of the examples
+    from imse.cli.batch import find_tasks, run
+    from imse.enhancer import Enhancer
+
+    tasks = find_tasks(inputs, output)
+    processors = _processors()
+    jobs = min(jobs or max(1, processors // (threads or 1)), len(tasks))
+    threads = threads or max(1, processors // jobs)
+    enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
+
+    started = time.perf_counter()
+    try:
+        outcome = run(enhancer, tasks, jobs, overwrite)
+    except KeyboardInterrupt:
+        typer.echo("imse: interrupted; the files that were not finished are not there", err=True)
+        raise typer.Exit(130) from None
+    elapsed = time.perf_counter() - started
+    if outcome.done:
+        factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
+        typer.echo(f"{outcome.place}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=True)
+    if outcome.failed:
+        raise ImseError(f"{outcome.failed} of {len(tasks)} files failed")
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,56 @@
+"""The network in ONNX Runtime: no torch, no GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+
+from imse.engine import Enhanced
+from imse.errors import ImseError
+from imse.spectrum import Floats, analyse, synthesise
+
+INPUTS = ("magnitude", "phase")
+OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
+
+
+class OnnxEngine:
+    """An ONNX file written by `imse export`.
+
+    Args:
+        weights: The file.
+        threads: Processor threads that one call uses.
+
+    Raises:
+        ImseError: The file is not one.
+    """
+
+    # A processor gains nothing from larger batches, which only take more memory.
+    batch = 1
+
+    def __init__(self, weights: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what is wrong is said in one line, below
+        try:
+            self._session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions have no common base
+            raise ImseError(
+                f"{weights}: not an ONNX file; safetensors and published weights need --engine torch, "
+                "or 'imse export' first"
+            ) from error
+        if tuple(node.name for node in self._session.get_inputs()) != INPUTS:
+            raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
+
+    def __call__(self, waveform: Floats) -> Enhanced:
+        """See `imse.engine.Engine`."""
+        magnitude, phase = analyse(waveform)
+        enhanced, enhanced_phase = self.run(magnitude, phase)
+        return Enhanced(synthesise(enhanced, enhanced_phase, waveform.shape[1]), magnitude, enhanced)
+
+    def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
+        """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same."""
+        inputs = dict(zip(INPUTS, (magnitude, phase), strict=True))
+        enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
+        return enhanced, enhanced_phase

@@ -1,0 +1,39 @@
+"""The network in torch: safetensors and published weights directly, and an accelerator where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from imse.checkpoint import load
+from imse.engine import Enhanced
+from imse.nn.spectrum import analyse, synthesise
+from imse.spectrum import Floats
+
+
+class TorchEngine:
+    """A checkpoint that `imse.checkpoint.load` opens.
+
+    Args:
+        weights: The file.
+        threads: Processor threads that torch uses.
+        device: Where it runs; an accelerator if there is one by default.
+
+    Raises:
+        CheckpointError: The file is not one.
+    """
+
+    def __init__(self, weights: Path, threads: int = 1, device: str | None = None) -> None:
+        torch.set_num_threads(threads)
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._network = load(weights).to(self._device)
+        self.batch = 1 if self._device.type == "cpu" else 32
+
+    @torch.inference_mode()
+    def __call__(self, waveform: Floats) -> Enhanced:
+        """See `imse.engine.Engine`."""
+        noisy, phase = analyse(torch.from_numpy(waveform).to(self._device))
+        magnitude, enhanced_phase = self._network(noisy, phase)
+        enhanced = synthesise(magnitude, enhanced_phase, waveform.shape[1])
+        return Enhanced(*(tensor.cpu().numpy() for tensor in (enhanced, noisy, magnitude)))

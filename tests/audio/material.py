@@ -1,0 +1,43 @@
+"""Signals and files that the tests of audio share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imse.audio import AudioInfo, Block, open_reader, open_writer
+
+Floats = NDArray[np.floating[Any]]
+
+
+def speechlike(frames: int, sample_rate: int, channels: int = 1) -> Floats:
+    """A gliding tone in noise, [frames, channels], float64 within +-0.9, the channels different."""
+    random = np.random.default_rng(frames + sample_rate + channels)
+    seconds = np.arange(frames)[:, None] / sample_rate
+    tone = 0.4 * np.sin(2 * np.pi * (180 + 90 * np.sin(2 * seconds)) * seconds + np.arange(channels))
+    return np.clip(tone + 0.05 * random.standard_normal((frames, channels)), -0.9, 0.9)
+
+
+def read(path: Path, frames_per_block: int = 5000) -> tuple[AudioInfo, Block]:
+    with open_reader(path) as reader:
+        blocks = list(reader.blocks(frames_per_block))
+        empty = np.empty((0, reader.info.channels), np.float32)
+        return reader.info, np.concatenate([*blocks, empty])
+
+
+def rewrite(source: Path, target: Path, frames_per_block: int = 5000) -> None:
+    """What the enhancer does, without enhancing."""
+    with open_reader(source) as reader, open_writer(target, reader.info) as writer:
+        for block in reader.blocks(frames_per_block):
+            writer.write(block)
+
+
+def lag(first: Floats, second: Floats) -> int:
+    """By how many samples the first signal is behind the second."""
+    size = len(first) + len(second)
+    spectrum = np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size))
+    peak = int(np.argmax(np.fft.irfft(spectrum, size)))
+    return peak if peak < size // 2 else peak - size
