@@ -15,16 +15,19 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
 ) -> None:
-    """Train a network. Needs imse[train]; several devices: torchrun --nproc-per-node N -m imse train ...
+    """Train a network. Needs imse[train].
+
+    Several devices: torchrun --nproc-per-node N -m imse train recipes/default.toml
 
     Example: imse train recipes/default.toml --set run.folder=runs/mine
     """
+    from imse.train.loop import Run
     from imse.train.recipe import read
-    from imse.train.trainer import Trainer, make_fabric
+    from imse.train.trainer import make_fabric
 
     recipe = read(config, settings or ())
-    trainer = Trainer(recipe, make_fabric(recipe))
-    trainer.folder.mkdir(parents=True, exist_ok=True)
-    if resume:
-        trainer.resume()
-    trainer.run()
+    run = Run(recipe, make_fabric(recipe), resume=resume)
+    try:
+        run.train()
+    finally:
+        run.trainer.close()

@@ -67,12 +67,13 @@ class Judged:
 
 
 def discriminator_loss(discriminator: nn.Module, judged: Judged) -> Tensor:
-    """Squared error for a clean pair, whose quality is 1, plus that for estimates.
+    """Squared error for clean pairs, whose quality is 1, plus that for estimates.
 
-    Where PESQ of the batch failed, only the first term is used, as the authors do.
+    Where PESQ of one of the batch failed, only the first term is used, as the authors do.
     """
-    same = discriminator(judged.clean, judged.clean)
-    predicted = discriminator(judged.clean, judged.estimate)
+    # One pass over both, as instance norm keeps samples apart and DDP wants one forward per backward.
+    clean = torch.cat([judged.clean, judged.clean])
+    same, predicted = discriminator(clean, torch.cat([judged.clean, judged.estimate])).chunk(2)
     known = judged.quality.isfinite().all()
     # A failed batch is masked instead of skipped: no branch that would have to wait for the device.
     error = F.mse_loss(predicted, torch.where(known, judged.quality, predicted.detach()))

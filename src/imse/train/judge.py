@@ -16,7 +16,12 @@ from imse.train.discriminator import Judged
 
 
 def quality(clean: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
-    """Wide-band PESQ mapped from [1, 4.5] to [0, 1]; nan where it cannot be computed (no speech, say)."""
+    """Wide-band PESQ mapped from [1, 4.5] to [0, 1]; nan where it cannot be computed (no speech, say).
+
+    Args:
+        clean: Waveform [samples] at 16 kHz, of any level.
+        estimate: Waveform [samples], likewise.
+    """
     from pesq import PesqError, pesq
 
     peak = max(float(np.abs(clean).max()), float(np.abs(estimate).max()), 1e-6)
@@ -36,19 +41,36 @@ class Judge:
     def __init__(self, workers: int) -> None:
         # Spawned, not forked: a fork of a process that has used CUDA or threads is not safe.
         self._pool = ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context("spawn"))
+        self._staged: tuple[Tensor, Tensor, Tensor, torch.cuda.Event | None] | None = None
         self._waiting: tuple[Tensor, Tensor, Sequence[Future[float]]] | None = None
 
-    def submit(self, clean: Tensor, estimate: Tensor, waveforms: tuple[Tensor, Tensor]) -> None:
-        """Start judging a batch.
+    def stage(self, clean: Tensor, estimate: Tensor, waveforms: Tensor) -> None:
+        """Start the copy of a batch to the CPU without waiting for it.
 
         Args:
             clean: Compressed magnitudes [B, bins, T].
             estimate: Compressed magnitudes [B, bins, T].
-            waveforms: Clean and estimated waveforms [B, samples].
+            waveforms: Clean and estimated waveforms [2, B, samples].
         """
-        sound, estimated = (part.detach().cpu().numpy() for part in waveforms)
-        futures = [self._pool.submit(quality, *pair) for pair in zip(sound, estimated, strict=True)]
-        self._waiting = (clean.detach(), estimate.detach(), futures)
+        copied = None
+        waveforms = waveforms.detach()
+        if waveforms.is_cuda:
+            here = torch.empty(waveforms.shape, pin_memory=True)
+            here.copy_(waveforms, non_blocking=True)
+            copied = torch.cuda.Event()
+            copied.record()
+            waveforms = here
+        self._staged = (clean.detach(), estimate.detach(), waveforms, copied)
+
+    def submit(self) -> None:
+        """Hand the staged batch over to PESQ; waits for its copy alone, not for what was queued after it."""
+        assert self._staged is not None
+        clean, estimate, waveforms, copied = self._staged
+        if copied is not None:
+            copied.synchronize()
+        futures = [self._pool.submit(quality, *pair) for pair in waveforms.numpy().swapaxes(0, 1)]
+        self._waiting = (clean, estimate, futures)
+        self._staged = None
 
     def collect(self) -> Judged | None:
         """The batch that was submitted last, once its scores are there; None before the first."""

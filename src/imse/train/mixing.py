@@ -173,8 +173,7 @@ class Mixer:
     def _place(self, draw: Draw, speech: Tensor) -> tuple[Tensor, Tensor]:
         """Speech in a room, and what of it counts as clean: the direct sound with its early reflections."""
         assert self._rooms is not None
-        whole, early = self._rooms
-        room = torch.floor(draw.uniform(0, len(whole))).long()
+        room = torch.floor(draw.uniform(0, len(self._rooms[0]))).long()
         inside = draw.chance(self._config.room).to(speech.device).unsqueeze(-1)
         reverberant, direct = (convolve(speech, responses[room.to(responses.device)]) for responses in self._rooms)
         return torch.where(inside, reverberant, speech), torch.where(inside, direct, speech)

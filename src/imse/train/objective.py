@@ -46,8 +46,14 @@ class Objective:
         self._config = config
         self._perceptual = PerceptualLoss().to(device) if config.perceptual else None
 
-    def __call__(self, spectra: Spectra, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted terms by the name of their weight in `LossConfig`."""
+    def __call__(self, spectra: Spectra, batch: Batch, waveform: Tensor | None = None) -> dict[str, Tensor]:
+        """Unweighted terms by the name of their weight in `LossConfig`.
+
+        Args:
+            spectra: What `enhance` returned.
+            batch: What it was given.
+            waveform: What the estimate synthesises to [B, samples], if that is already known.
+        """
         config = self._config
         estimate, clean = losses.cartesian(*spectra.estimate), losses.cartesian(*spectra.clean)
         terms: dict[str, Tensor] = {}
@@ -59,7 +65,8 @@ class Objective:
             terms["complex"] = losses.complex_loss(estimate, clean)
         if not (config.consistency or config.si_sdr or self._perceptual):
             return terms
-        waveform = synthesise(*spectra.estimate, batch.noisy.shape[-1])
+        if waveform is None:
+            waveform = synthesise(*spectra.estimate, batch.noisy.shape[-1])
         if config.si_sdr:
             terms["si_sdr"] = losses.si_sdr_loss(waveform, batch.clean)
         if config.consistency or self._perceptual:

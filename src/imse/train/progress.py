@@ -90,14 +90,29 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def update(self, progress: float, step: int, audio_per_second: float, best: str) -> None:
-        """Show where the run is.
+    def update(self, progress: float, step: int, audio_per_second: float, terms: Mapping[str, float]) -> None:
+        """Show where the run is; in a log file, where no bar can be drawn, as a line.
 
         Args:
             progress: Share of the run that is done.
             step: Steps done.
             audio_per_second: Seconds of audio trained on per second.
-            best: The best validation so far, in words.
+            terms: Terms of the loss.
         """
-        state = f"step {step:,}  {audio_per_second:.1f} s/s  {best}"
+        state = f"step {step:,}  {audio_per_second:.1f} s/s"
         self._progress.update(self._task, completed=progress, state=state)
+        if not self._progress.console.is_terminal:
+            self.note(f"{progress:6.1%}  {state}  {_listed(terms)}")
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        if not self._progress.disable:
+            self._progress.console.print(text, highlight=False, soft_wrap=True)
+
+    def validated(self, step: int, means: Mapping[str, float]) -> None:
+        """Print a validation."""
+        self.note(f"validation at step {step:,}:  {_listed(means)}")
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from imse.errors import ImseError
 from imse.nn import NetworkConfig
+from imse.spectrum import N_FFT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,7 +43,6 @@ class DataConfig:
         held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
         skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
         cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
-        resident: Keep the corpus on the training device; otherwise it stays in the computer's memory.
     """
 
     manifest: str = ""
@@ -52,7 +52,6 @@ class DataConfig:
     held_out_noises: tuple[str, ...] = ()
     skip_sources: tuple[str, ...] = ()
     cache: str = ""
-    resident: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class MixingConfig:
         colour_db: Largest gain of that filter, either way.
         band_limit: Probability that the mixture and its target are low-passed, as by a telephone or a codec.
         room: Probability that speech is placed in a simulated room; the target keeps the early reflections.
+        rooms: How many rooms to simulate at the start.
         clipping: Probability that the mixture is clipped.
         codec: Probability that the mixture is quantised as by 8-bit mu-law telephony.
         pure_noise: Probability of a segment without speech (the target is silence).
@@ -85,6 +85,7 @@ class MixingConfig:
     colour_db: float = 9.0
     band_limit: float = 0.0
     room: float = 0.0
+    rooms: int = 200
     clipping: float = 0.0
     codec: float = 0.0
     pure_noise: float = 0.0
@@ -103,6 +104,7 @@ class LossConfig:
         consistency: Distance of the estimate from the nearest spectrum that is one of a waveform (MP-SENet).
         perceptual: Disturbance in loudness, after PESQ (PMSQE).
         si_sdr: Negative scale-invariant signal-to-distortion ratio, in dB.
+        pesq_workers: Processes that compute PESQ for the discriminator. Not a weight.
     """
 
     magnitude: float = 0.9
@@ -112,6 +114,7 @@ class LossConfig:
     consistency: float = 0.0
     perceptual: float = 0.0
     si_sdr: float = 0.0
+    pesq_workers: int = 2
 
 
 @dataclass(frozen=True)
@@ -144,14 +147,23 @@ class OptimConfig:
     lr: float = 5e-4
     betas: tuple[float, float] = (0.8, 0.99)
     weight_decay: float = 0.01
-    schedule: str = "exponential"
+    schedule: Literal["cosine", "exponential"] = "exponential"
     warmup_steps: int = 0
     decay: float = 0.99
     decay_steps: int = 5_786
     clip_norm: float = 0.0
     ema: float = 0.0
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "decay_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if self.segment_samples < N_FFT:
+            raise ValueError(f"segment_samples must be at least {N_FFT}, one window")
+        if not 0 <= self.ema < 1:
+            raise ValueError("ema must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ class ValidationConfig:
         interval: Steps between validations; 0 never validates.
         utterances: How many.
         snr_db: Signal-to-noise ratios, taken in turn.
-        metric: What the best checkpoint is best at: "pesq", "stoi" or "si_sdr".
+        metric: What the best checkpoint is best at: "pesq_wb", "stoi" or "si_sdr_db".
         workers: Processes that compute the metrics.
         samples: Utterances whose sound and spectrogram go to TensorBoard.
     """
@@ -170,7 +182,7 @@ class ValidationConfig:
     interval: int = 5_000
     utterances: int = 60
     snr_db: tuple[float, ...] = (2.5, 7.5, 12.5, 17.5)
-    metric: str = "pesq"
+    metric: Literal["pesq_wb", "stoi", "si_sdr_db"] = "pesq_wb"
     workers: int = 2
     samples: int = 3
 
@@ -187,7 +199,7 @@ class RunConfig:
     """
 
     folder: str = "runs/default"
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     checkpoint_minutes: float = 10.0
     log_interval: int = 50
 
@@ -262,6 +274,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         if len(value) != len(kinds):
             raise RecipeError(f"'{name}' must have {len(kinds)} values, not {value!r}")
         return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise RecipeError(f"'{name}' must be one of {', '.join(get_args(hint))}, not {value!r}")
+        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

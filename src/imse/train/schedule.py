@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import math
 
-from imse.train.recipe import OptimConfig, RecipeError
-
-SCHEDULES = ("cosine", "exponential")
-
-
-def check(config: OptimConfig) -> None:
-    """Raise `RecipeError` for a schedule that does not exist."""
-    if config.schedule not in SCHEDULES:
-        raise RecipeError(f"optim.schedule must be one of {', '.join(SCHEDULES)}, not '{config.schedule}'")
-
+from imse.train.recipe import OptimConfig
 
 def learning_rate(config: OptimConfig, step: int, progress: float) -> float:
     """Learning rate of a step.

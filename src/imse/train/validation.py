@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
+import math
+import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
-from imse.nn.spectrum import analyse, synthesise
-from imse.spectrum import SAMPLE_RATE
+from imse.enhancer import Enhancer
+from imse.evaluate.measures import score
+from imse.spectrum import SAMPLE_RATE, Floats
 from imse.train.corpus import Corpus
+from imse.train.manifest import DataError
 from imse.train.mixing import generator
 from imse.train.recipe import ValidationConfig
 
-METRICS = ("pesq", "stoi", "si_sdr")
+METRICS = ("pesq_wb", "stoi", "si_sdr_db")
 _SECONDS = (1.5, 10.0)  # utterances shorter or longer than this are passed over
-
-Waveform = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Utterance:
     """A mixture and its target, full scale 1, [samples] each."""
 
-    noisy: Waveform
-    clean: Waveform
+    noisy: Floats
+    clean: Floats
 
 
 def mix_utterances(corpus: Corpus, config: ValidationConfig, seed: int) -> list[Utterance]:
-    """Mix held-out speech and noise, speakers, noise types and signal-to-noise ratios in turn.
+    """Mix held-out speech and noise, taking speakers, noise types and signal-to-noise ratios in turn.
 
     Args:
         corpus: The held-out recordings.
         config: How many, at which ratios.
         seed: Seed of the run: the same utterances at every validation.
+
+    Raises:
+        DataError: No held-out utterance lasts between 1.5 and 10 seconds.
     """
     draw = np.random.default_rng(generator(seed, 0, purpose=1).initial_seed())
     speech, noise = (_by_label(corpus, kind, draw) for kind in ("speech", "noise"))
+    if not speech:
+        raise DataError("no held-out utterance lasts between {} and {} seconds".format(*_SECONDS))
     utterances = []
     for number in range(config.utterances):
-        speaker, place = (group[number % len(group)] for group in (speech, noise))
-        clean = corpus.whole(speaker[number // len(speech) % len(speaker)])
-        source = place[number // len(noise) % len(place)]
-        background = corpus.whole(source)
+        voice, place = _in_turn(speech, number), _in_turn(noise, number)
+        clean, background = corpus.whole(voice), corpus.whole(place)
         start = int(draw.integers(max(1, len(background) - len(clean) + 1)))
         background = np.resize(background[start:], len(clean))
         snr_db = config.snr_db[number % len(config.snr_db)]
-        wanted = float(corpus.active_rms[speaker[number // len(speech) % len(speaker)]]) * 10 ** (-snr_db / 20)
-        background = background * np.float32(wanted / max(float(np.sqrt(np.mean(background**2))), 1e-6))
+        level = float(corpus.active_rms[voice]) * 10 ** (-snr_db / 20)
+        background = background * np.float32(level / max(float(np.sqrt(np.mean(background**2))), 1e-6))
         utterances.append(Utterance(clean + background, clean))
     return utterances
 
@@ -75,36 +79,32 @@ def _by_label(corpus: Corpus, kind: str, draw: np.random.Generator) -> list[list
     return list(groups.values())
 
 
-@torch.no_grad()
-def enhance(network: nn.Module, noisy: Waveform, device: torch.device) -> Waveform:
-    """Enhance a whole utterance [samples] in one piece."""
-    waveform = torch.from_numpy(noisy).to(device).unsqueeze(0)
-    scale = waveform.square().mean().rsqrt()
-    magnitude, phase = network(*analyse(waveform * scale))
-    enhanced: Waveform = (synthesise(magnitude, phase, len(noisy)) / scale)[0].cpu().numpy()
-    return enhanced
+def _in_turn(groups: list[list[int]], number: int) -> int:
+    """One of each group, then the next of each group."""
+    group = groups[number % len(groups)]
+    return group[number // len(groups) % len(group)]
 
 
-def measure(pairs: Sequence[tuple[Waveform, Waveform]], workers: int) -> dict[str, float]:
-    """Mean of each metric over pairs of (clean, estimate) waveforms, computed in processes."""
+def enhance(weights: Path, utterances: Sequence[Utterance]) -> list[Floats]:
+    """Enhance utterances with a safetensors file through `imse.Enhancer`, the way a user would."""
+    enhancer = Enhancer(weights, engine="torch", threads=torch.get_num_threads())
+    return [enhancer.enhance(utterance.noisy, SAMPLE_RATE) for utterance in utterances]
+
+
+def measure(pairs: Sequence[tuple[Floats, Floats]], workers: int) -> dict[str, list[float]]:
+    """Each of `METRICS` of each pair of (clean, estimate) waveforms; nan where it cannot be computed.
+
+    Args:
+        pairs: Waveforms at 16 kHz, [samples] each.
+        workers: Processes; one computes here.
+    """
     if workers < 2:
-        scores = [score(pair) for pair in pairs]
+        scored = [_score(pair) for pair in pairs]
     else:
-        with ProcessPoolExecutor(workers) as pool:
-            scores = list(pool.map(score, pairs, chunksize=4))
-    return {name: float(np.nanmean([row[i] for row in scores])) for i, name in enumerate(METRICS)}
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            scored = list(pool.map(_score, pairs, chunksize=4))
+    return {name: [row.get(name, math.nan) for row in scored] for name in METRICS}
 
 
-def score(pair: tuple[Waveform, Waveform]) -> tuple[float, float, float]:
-    """Wide-band PESQ, STOI and SI-SDR in dB; a metric that cannot be computed is nan."""
-    from pesq import NoUtterancesError, pesq
-    from pystoi import stoi
-
-    clean, estimate = (np.asarray(x, np.float64) for x in pair)
-    try:
-        quality = float(pesq(SAMPLE_RATE, clean, estimate, "wb"))
-    except NoUtterancesError:
-        quality = float("nan")
-    target = (estimate @ clean) / (clean @ clean + 1e-12) * clean
-    ratio = 10 * np.log10((target @ target + 1e-12) / (np.sum((estimate - target) ** 2) + 1e-12))
-    return quality, float(stoi(clean, estimate, SAMPLE_RATE)), float(ratio)
+def _score(pair: tuple[Floats, Floats]) -> dict[str, float]:
+    return score(*pair, METRICS).values
