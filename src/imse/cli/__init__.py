@@ -9,6 +9,7 @@ import typer
 
 from imse import __version__
 from imse.cli.convert import convert
+from imse.cli.data import data
 from imse.cli.enhance import enhance
 from imse.cli.export import export
 from imse.cli.train import train
@@ -17,10 +18,13 @@ from imse.errors import ImseError, describe
 # The extra that installs a module, for the line that a user sees when it is missing.
 _EXTRAS = {
     "av": "av",
+    "lightning_fabric": "train",
     "onnx": "export",
     "pesq": "eval",
+    "pyroomacoustics": "train",
     "pystoi": "eval",
     "safetensors": "torch",
+    "tensorboard": "train",
     "torch": "torch",
 }
 
@@ -37,6 +41,7 @@ app.command()(enhance)
 app.command()(export)
 app.command()(convert)
 app.command()(train)
+app.add_typer(data)
 
 
 def _print_version(wanted: bool) -> None:

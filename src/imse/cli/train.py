@@ -22,7 +22,7 @@ def train(
     Example: imse train recipes/default.toml --set run.folder=runs/mine
     """
     from imse.train.loop import Run
-    from imse.train.recipe import read
+    from imse.train.recipe_file import read
     from imse.train.trainer import make_fabric
 
     recipe = read(config, settings or ())

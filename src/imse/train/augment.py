@@ -42,7 +42,8 @@ class Colour:
         """
         gain = 10 ** (gain_db.to(waveform.device) @ self._interpolate / 20)
         slope = (cutoff.to(waveform.device).unsqueeze(-1) - self._frequency) / 100
-        return torch.fft.irfft(torch.fft.rfft(waveform) * gain * torch.sigmoid(slope), n=self._samples)
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(waveform) * gain * torch.sigmoid(slope), n=self._samples)
+        return filtered
 
 
 def convolve(waveform: Tensor, response: Tensor) -> Tensor:
@@ -57,7 +58,8 @@ def convolve(waveform: Tensor, response: Tensor) -> Tensor:
     """
     samples = waveform.shape[-1]
     size = samples + response.shape[-1] - 1
-    return torch.fft.irfft(torch.fft.rfft(waveform, n=size) * torch.fft.rfft(response, n=size), n=size)[..., :samples]
+    convolved: Tensor = torch.fft.irfft(torch.fft.rfft(waveform, n=size) * torch.fft.rfft(response, n=size), n=size)
+    return convolved[..., :samples]
 
 
 def clip_peaks(waveform: Tensor, share: Tensor) -> Tensor:

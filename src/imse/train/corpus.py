@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -73,7 +72,7 @@ class Corpus:
     def whole(self, recording: int) -> NDArray[np.float32]:
         """All samples of one recording, full scale 1."""
         start, length = int(self.starts[recording]), int(self.lengths[recording])
-        return self.samples[start : start + length].cpu().numpy().astype(np.float32) / _FULL_SCALE
+        return self.samples[start : start + length].cpu().numpy().astype(np.float32) / np.float32(_FULL_SCALE)
 
 
 def load(recordings: Sequence[Recording], cache: Path | None = None, threads: int = 4) -> Corpus:
@@ -98,7 +97,7 @@ def load(recordings: Sequence[Recording], cache: Path | None = None, threads: in
         lengths = torch.tensor([len(part) for part in decoded])
         levels = torch.tensor([_levels(part) for part in decoded])
         if kept:
-            _keep(kept, samples=samples.numpy(), lengths=lengths.numpy(), levels=levels.numpy())
+            _keep(kept, samples, lengths, levels)
     return Corpus(
         samples=samples,
         starts=lengths.cumsum(0) - lengths,
@@ -118,13 +117,13 @@ def _fingerprint(recordings: Sequence[Recording]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _keep(path: Path, **arrays: NDArray[Any]) -> None:
+def _keep(path: Path, samples: Tensor, lengths: Tensor, levels: Tensor) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Several processes of one run may write at once, each the same: every one under a name of its own, then moved.
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
         partial = Path(file.name)
         try:
-            np.savez(file, **arrays)
+            np.savez(file, samples=samples.numpy(), lengths=lengths.numpy(), levels=levels.numpy())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ PESQ has no gradient; the discriminator, trained on what PESQ says of the networ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ class Discriminator(nn.Module):
         self.features = nn.Sequential(
             *(
                 layer
-                for narrow, wide in zip(_WIDTHS, _WIDTHS[1:], strict=False)
+                for narrow, wide in pairwise(_WIDTHS)
                 for layer in (
                     spectral_norm(nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)),
                     nn.InstanceNorm2d(wide, affine=True),

@@ -57,7 +57,7 @@ class Judge:
         if waveforms.is_cuda:
             here = torch.empty(waveforms.shape, pin_memory=True)
             here.copy_(waveforms, non_blocking=True)
-            copied = torch.cuda.Event()
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record()
             waveforms = here
         self._staged = (clean.detach(), estimate.detach(), waveforms, copied)

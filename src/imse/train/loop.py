@@ -119,8 +119,8 @@ class Run:
     def _mean(self, values: list[float]) -> float:
         """Mean over the utterances of all processes, without those that could not be scored."""
         known = np.asarray(values)[np.isfinite(values)]
-        total = torch.tensor([known.sum(), len(known)], dtype=torch.float32, device=self._fabric.device)
-        total = self._fabric.all_reduce(total, reduce_op="sum")
+        mine = torch.tensor([known.sum(), len(known)], dtype=torch.float32, device=self._fabric.device)
+        total = self._fabric.all_reduce(mine, reduce_op="sum")
         assert isinstance(total, torch.Tensor)
         return float(total[0] / total[1])
 

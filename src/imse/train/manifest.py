@@ -141,14 +141,16 @@ def _names(folder: Path) -> set[Path]:
 
 
 def _check_pair(clean: Path, noisy: Path) -> None:
-    headers = []
-    for path in (clean, noisy):
-        try:
-            headers.append(soundfile.info(path))
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"{path}: not readable as audio") from error
-    for path, header in zip((clean, noisy), headers, strict=True):
-        if header.samplerate != SAMPLE_RATE:
-            raise DataError(f"{path}: {header.samplerate} Hz instead of {SAMPLE_RATE}; see `imse data`")
-    if headers[0].frames != headers[1].frames:
-        raise DataError(f"{noisy}: {headers[1].frames} samples, but its clean counterpart has {headers[0].frames}")
+    lengths = [_samples(path) for path in (clean, noisy)]
+    if lengths[0] != lengths[1]:
+        raise DataError(f"{noisy}: {lengths[1]} samples, but its clean counterpart has {lengths[0]}")
+
+
+def _samples(path: Path) -> int:
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{path}: not readable as audio") from error
+    if header.samplerate != SAMPLE_RATE:
+        raise DataError(f"{path}: {header.samplerate} Hz instead of {SAMPLE_RATE}; see 'imse data'")
+    return int(header.frames)

@@ -54,7 +54,7 @@ class Board:
 
 
 def spectrogram(waveform: Floats, range_db: float = 80.0) -> Floats:
-    """Picture [256, T] of a waveform [samples]: 1 at its loudest, 0 at `range_db` below, low frequencies at the bottom."""
+    """Picture [256, T] of a waveform [samples], low frequencies below: 1 at the loudest, 0 at `range_db` below it."""
     magnitude, _ = analyse(waveform[None])
     level_db = 20 / 0.3 * np.log10(magnitude[0, ::-1] + 1e-6)
     picture: Floats = np.clip(1 + (level_db - level_db.max()) / range_db, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a training run is made of: frozen dataclasses read from a TOML file, every key of which must be known.
+"""What a training run is made of, as frozen dataclasses; `imse.train.recipe_file` reads them from TOML.
 
 The paper's setting is in the defaults where the paper has one (arXiv 2511.14515, section 3); a recipe states what
 differs. A run keeps its resolved recipe beside its checkpoints.
@@ -6,23 +6,13 @@ differs. A run keeps its resolved recipe beside its checkpoints.
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Literal
 
 from imse.errors import ImseError
 from imse.nn import NetworkConfig
 from imse.spectrum import N_FFT
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-T = TypeVar("T")
 Range = tuple[float, float]
 
 
@@ -123,8 +113,8 @@ class OptimConfig:
 
     Attributes:
         steps: Optimiser steps in all.
-        minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such a run
-            depends on the speed of the machine, so it cannot be repeated bit for bit.
+        minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such
+            a run depends on the speed of the machine, so it cannot be repeated bit for bit.
         batch_size: Segments per step over all processes.
         segment_samples: Samples of a segment at 16 kHz; 30,700 give the paper's 308 frames.
         lr: Peak learning rate, of the network and of the discriminator.
@@ -217,93 +207,3 @@ class Recipe:
     optim: OptimConfig = field(default_factory=OptimConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     run: RunConfig = field(default_factory=RunConfig)
-
-
-def read(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and lay overrides over it.
-
-    Args:
-        path: TOML file whose tables are the fields of `Recipe`.
-        overrides: ``"table.key=value"`` each, the value in TOML's notation (a bare word is a string).
-
-    Raises:
-        RecipeError: Not TOML, an unknown key, or a value of the wrong type; the message names it.
-        OSError: The file cannot be read.
-    """
-    path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not TOML: {error}") from error
-    for override in overrides:
-        _override(content, override)
-    recipe = build(Recipe, content)
-    return _resolve(recipe, path.parent)
-
-
-def build(kind: type[T], content: Mapping[str, Any], where: str = "") -> T:
-    """Make a dataclass of a mapping, tables becoming the nested dataclasses.
-
-    Raises:
-        RecipeError: An unknown key, or a value of the wrong type.
-    """
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        name = f"{where}{key}"
-        if key not in hints:
-            raise RecipeError(f"unknown key '{name}'; known here: {', '.join(sorted(hints))}")
-        values[key] = _convert(hints[key], value, name)
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise RecipeError(f"{where.rstrip('.') or 'recipe'}: {error}") from error
-
-
-def _convert(hint: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"'{name}' is a table, not {value!r}")
-        return build(hint, value, f"{name}.")
-    if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        if not isinstance(value, list | tuple):
-            raise RecipeError(f"'{name}' must be a list, not {value!r}")
-        if kinds[-1] is Ellipsis:
-            kinds = (kinds[0],) * len(value)
-        if len(value) != len(kinds):
-            raise RecipeError(f"'{name}' must have {len(kinds)} values, not {value!r}")
-        return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise RecipeError(f"'{name}' must be one of {', '.join(get_args(hint))}, not {value!r}")
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise RecipeError(f"'{name}' must be of type {hint.__name__}, not {value!r}")
-    return value
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key.strip():
-        raise RecipeError(f"--set takes key=value, not '{override}'")
-    *tables, last = key.strip().split(".")
-    for table in tables:
-        content = content.setdefault(table, {})
-        if not isinstance(content, dict):
-            raise RecipeError(f"--set {override}: '{table}' is not a table")
-    try:
-        content[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        content[last] = text.strip()
-
-
-def _resolve(recipe: Recipe, folder: Path) -> Recipe:
-    """Paths of the data relative to the recipe become paths relative to the working directory."""
-    data = recipe.data
-    changed = {
-        name: str(folder / value) for name in ("manifest", "clean", "noisy") if (value := getattr(data, name))
-    }
-    return dataclasses.replace(recipe, data=dataclasses.replace(data, **changed))

@@ -6,6 +6,7 @@ import math
 
 from imse.train.recipe import OptimConfig
 
+
 def learning_rate(config: OptimConfig, step: int, progress: float) -> float:
     """Learning rate of a step.
 

@@ -8,6 +8,7 @@ of which there are none here.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,10 +34,15 @@ def make_fabric(recipe: Recipe) -> Fabric:
         devices=local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision=recipe.optim.precision,  # type: ignore[arg-type] # the recipe has checked it
+        precision=recipe.optim.precision,
     )
     fabric.launch()
     return fabric
+
+
+def _moving(decay: float) -> Callable[..., None]:
+    average: Callable[..., None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return average
 
 
 class Trainer:
@@ -65,10 +71,11 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay
         )
-        # The average starts as a copy, so it has to be made before the network is wrapped.
-        self._average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(optim.ema)) if optim.ema else None
-        network = torch.compile(self.network) if optim.compile else self.network
-        self._wrapped, self._stepper = fabric.setup(network, self._optimizer)
+        # The average starts as a copy, so it has to be made before the network is compiled.
+        self._average = AveragedModel(self.network, multi_avg_fn=_moving(optim.ema)) if optim.ema else None
+        if optim.compile:
+            self.network.compile()
+        self._wrapped, self._stepper = fabric.setup(self.network, self._optimizer)
         self._objective = Objective(recipe.loss, fabric.device)
         self._adversary = Adversary(optim, fabric, recipe.loss.pesq_workers) if recipe.loss.metric > 0 else None
 
