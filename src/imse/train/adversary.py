@@ -65,9 +65,9 @@ class Adversary:
         """The rows of all processes, so that another number of processes may go on with them."""
         if self._fabric.world_size == 1:
             return part
-        gathered = self._fabric.all_gather(part)
-        assert isinstance(gathered, Tensor)
-        return gathered.flatten(0, 1)
+        gathered = [torch.empty_like(part) for _ in range(self._fabric.world_size)]
+        torch.distributed.all_gather(gathered, part.contiguous())
+        return torch.cat(gathered)
 
     def load_state_dict(self, state: dict[str, Any], rows: slice) -> None:
         """Go back to a `state_dict`, of whose judged batch this process takes its rows."""

@@ -11,6 +11,8 @@ import torch
 from imse.errors import ImseError
 
 LAST = "last.ckpt"
+# What may change between the parts of a run: where it is computed, and how long it goes on.
+_FREE = frozenset({"data.cache", "loss.pesq_workers", "optim.compile", "optim.minutes", "optim.steps"})
 
 
 class ResumeError(ImseError, ValueError):
@@ -58,7 +60,6 @@ def _difference(before: Any, now: Any, name: str) -> str | None:
             if found:
                 return found
         return None
-    # A longer run may be asked for: only what shaped the steps done so far has to be equal.
-    if before == now or name in ("optim.steps", "optim.minutes"):
+    if before == now or name in _FREE:
         return None
     return f"'{name}' was {before!r} and is {now!r}"
