@@ -19,7 +19,7 @@ import soundfile
 from pesq import PesqError, pesq
 
 from imse.engine.onnx import OnnxEngine
-from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
+from imse.segments import SEGMENT, OverlappingSegments, PaperSegments, Segmentation, process
 from imse.spectrum import SAMPLE_RATE, Floats
 
 VOICES = ("vctk_nehasb", "vcc2018", "librispeech_resemblyzer")
@@ -58,9 +58,9 @@ def candidates() -> dict[str, tuple[Segmentation, tuple[str, ...]]]:
     for name, mode in (("as it is", None), ("zeros", "constant"), ("mirror", "symmetric"), ("repeat", "wrap")):
         found[f"short: {name}"] = Extension(mode=mode), ("short",)
     for overlap in (1_600, 3_200, 6_400, 15_300):
-        found[f"overlap {overlap}"] = OverlappingSegments(overlap=overlap, fade=min(overlap, 1_600)), longer
-    for length in (16_000 - 100, 61_100, 122_700, 30_700 * 20):
-        found[f"length {length}"] = OverlappingSegments(length=length), longer
+        found[f"overlap {overlap}"] = OverlappingSegments(longest=SEGMENT, overlap=overlap), longer
+    for longest in (SEGMENT // 2, 2 * SEGMENT, 4 * SEGMENT, 20 * SEGMENT):
+        found[f"longest {longest}"] = OverlappingSegments(min(SEGMENT, longest), longest), longer
     return found
 
 

@@ -1,4 +1,4 @@
-"""What every test may need: the reference material beside the checkout where it is there, a small network, a recording."""
+"""What every test may need: the reference material beside the checkout, a small network, a recording."""
 
 from __future__ import annotations
 

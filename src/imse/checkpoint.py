@@ -18,8 +18,7 @@ from torch import Tensor
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.published import config_of, renamed
-
-CONFIG_KEY = "imse.network"
+from imse.weights import CONFIG_KEY
 
 
 class CheckpointError(ImseError, ValueError):

@@ -17,9 +17,9 @@ import onnx
 import onnxruntime
 import torch
 
-from imse.checkpoint import CONFIG_KEY
 from imse.engine.onnx import INPUTS, OUTPUTS
 from imse.nn.network import Network
+from imse.weights import CONFIG_KEY
 
 OPSET = 17
 
@@ -56,7 +56,7 @@ def _trace(network: Network, file: Path) -> None:
     # Two examples of 8 frames: sizes of one would be taken for broadcasts.
     example = torch.rand(2, network.config.bins, 8)
     free = {0: "batch", 2: "frames"}
-    with warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings():
         # The exporter by tracing is the old one, and says so. The new one takes minutes for free axes here (4 against
         # 0.1) and writes a graph twice the size.
         warnings.simplefilter("ignore")

@@ -1,12 +1,13 @@
 """Cutting a signal of any length into the segments a network sees, and joining what it made of them.
 
 The network attends and normalises over everything it is given, and was trained on segments of 30,700 samples; given
-much more, or much less, it answers differently. So a signal is cut into overlapping segments, and where two meet, one
-fades into the other away from the borders of both. The choices are measured: see docs/enhancer.md.
+much more, or much less, it answers differently. So a long signal is cut into overlapping segments, and where two meet,
+one fades into the other away from the borders of both. The choices are measured: see docs/enhancer.md.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -51,31 +52,33 @@ class Segmentation(Protocol):
 
 @dataclass(frozen=True)
 class OverlappingSegments:
-    """Segments of one length that overlap; the middle of each overlap is a cross-fade, its borders are discarded.
+    """The fewest segments of one length that cover the signal; they overlap, with a cross-fade amid each overlap.
 
-    The last segment ends where the signal ends. A shorter signal is lengthened by its own mirror image to one segment,
-    as the network answers badly to zeros.
+    A signal up to `longest` is one segment, as it is. One shorter than `shortest` is lengthened by its own mirror
+    image, as the network answers badly to zeros and to very short signals.
 
     Attributes:
-        length: Samples of a segment.
-        overlap: Samples that a segment shares with the one before.
-        fade: Samples of the cross-fade, at most `overlap`.
+        shortest: Samples that a segment has at least.
+        longest: Samples that it has at most, at least twice `shortest`.
+        overlap: Samples that a segment shares with the one before, or a little more.
+        fade: Samples of the cross-fade, at most `overlap`; what is left of the overlap on both sides is discarded.
     """
 
-    length: int = SEGMENT
-    overlap: int = 6_400
+    shortest: int = SEGMENT
+    longest: int = 2 * SEGMENT
+    overlap: int = 3_200
     fade: int = 1_600
 
     def plan(self, samples: int) -> Iterator[Segment]:
         """See `Segmentation.plan`."""
-        start, begin, stop = 0, 0, self.length
-        while True:
-            yield Segment(start, stop, begin)
-            if stop >= samples:
-                return
-            start = min(stop - self.overlap, samples - self.length)
-            begin = (start + stop - self.fade) // 2
-            stop = start + self.length
+        count = max(1, math.ceil((samples - self.overlap) / (self.longest - self.overlap)))
+        length = max(self.shortest, math.ceil((samples + (count - 1) * self.overlap) / count))
+        before = 0
+        for i in range(count):
+            start = i * (samples - length) // (count - 1) if i else 0
+            middle = (start + before + length) // 2
+            yield Segment(start, start + length, middle - self.fade // 2 if i else 0)
+            before = start
 
     def extend(self, segment: Floats, samples: int) -> Floats:
         """Continue with the mirror image, repeated as often as it takes."""

@@ -23,8 +23,10 @@ def speech(seconds: float, seed: int = 0) -> Floats:
     formant = 600 + 300 * np.sin(2 * np.pi * 1.3 * time + random.uniform(0, 6))
     voice = sum(np.sin(k * phase) * np.exp(-(((k * pitch - formant) / 500) ** 2)) for k in range(1, 30))
     syllables = np.clip(np.sin(2 * np.pi * 2.1 * time + random.uniform(0, 6)) + 0.3, 0, None)
-    spoken = np.asarray(voice) * syllables
-    return 0.4 * spoken / np.abs(spoken).max() + 1e-3 * random.standard_normal(len(time))
+    breath = 0.1 * random.standard_normal(len(time))  # gives every band syllables
+    spoken = (np.asarray(voice) + breath) * syllables
+    signal: Floats = 0.4 * spoken / np.abs(spoken).max() + 1e-4 * random.standard_normal(len(time))
+    return signal
 
 
 def noise(signal: Floats, snr_db: float, seed: int = 1) -> Floats:

@@ -27,7 +27,7 @@ _BANDWIDTHS = (
 
 def composite_parts(clean: Floats, enhanced: Floats) -> dict[str, float]:
     """LLR and WSS as the composite measures take them, and segmental SNR in dB."""
-    filters = _filters()
+    filters = np.array(_filters())
     llr, wss, ssnr = [], [], []
     for start in range(0, (len(clean) - _LENGTH) // _HOP * _HOP, _HOP):
         c = clean[start : start + _LENGTH] * _WINDOW
@@ -91,22 +91,24 @@ def _predictor(lags: Floats) -> Floats:
     return taps
 
 
-def _levels(frame: Floats, filters: list[Floats]) -> list[float]:
+def _levels(frame: Floats, filters: Floats) -> list[float]:
     power = (_magnitude(frame) / 32768) ** 2
-    return [10 * math.log10(max(float(np.sum(power * weights)), 1e-10)) for weights in filters]
+    levels: list[float] = (10 * np.log10(np.maximum(filters @ power, 1e-10))).tolist()
+    return levels
 
 
 def _wss(clean: list[float], enhanced: list[float]) -> float:
     total, weight_sum = 0.0, 0.0
+    clean_highest, enhanced_highest = max(clean), max(enhanced)
     for band in range(24):
-        weight = (_weight(clean, band) + _weight(enhanced, band)) / 2
+        weight = (_weight(clean, band, clean_highest) + _weight(enhanced, band, enhanced_highest)) / 2
         difference = (clean[band + 1] - clean[band]) - (enhanced[band + 1] - enhanced[band])
         total += weight * difference**2
         weight_sum += weight
     return total / weight_sum
 
 
-def _weight(levels: list[float], band: int) -> float:
+def _weight(levels: list[float], band: int, highest: float) -> float:
     at = band
     if levels[band + 1] > levels[band]:
         while at < 24 and levels[at + 1] > levels[at]:
@@ -116,7 +118,7 @@ def _weight(levels: list[float], band: int) -> float:
         while at >= 0 and levels[at + 1] <= levels[at]:
             at -= 1
         peak = levels[at + 1]
-    return 20 / (20 + max(levels) - levels[band]) / (1 + peak - levels[band])
+    return 20 / (20 + highest - levels[band]) / (1 + peak - levels[band])
 
 
 def _ssnr(clean: Floats, enhanced: Floats) -> float:

@@ -21,7 +21,8 @@ from imse.audio.interface import AudioInfo, Block, Reader
 from imse.errors import ImseError
 
 _LOCAL_ONLY = {"protocol_whitelist": "file"}  # a playlist must not reach the network
-_TAGS = {"track": "tracknumber", "encoder": "software"}  # FFmpeg's names, and libsndfile's
+_TAGS = {"track": "tracknumber"}  # FFmpeg's names, and libsndfile's
+_CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 _NEED_FLOAT64 = frozenset({"s32", "s32p", "s64", "s64p", "dbl", "dblp"})
 
 
@@ -83,6 +84,11 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
         yield container, stream
 
 
+def tags_of(container: InputContainer) -> dict[str, str]:
+    """Title, artist, ... as FFmpeg calls them, without what says only how the container was written."""
+    return {tag: value for tag, value in container.metadata.items() if tag.lower() not in _CONTAINER_TAGS}
+
+
 def _info(container: InputContainer, stream: AudioStream, path: Path) -> AudioInfo:
     return AudioInfo(
         sample_rate=stream.sample_rate,
@@ -91,6 +97,6 @@ def _info(container: InputContainer, stream: AudioStream, path: Path) -> AudioIn
         format=container.format.name,
         subtype=stream.codec_context.codec.canonical_name,
         extension=path.suffix.lower(),
-        tags={_TAGS.get(key.lower(), key.lower()): value for key, value in container.metadata.items()},
+        tags={_TAGS.get(tag.lower(), tag.lower()): value for tag, value in tags_of(container).items()},
         source=path,
     )

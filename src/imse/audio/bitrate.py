@@ -10,6 +10,11 @@ from imse.audio.interface import AudioInfo
 
 LOSSY: Final = frozenset({"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"})
 
+OPUS_MARGIN: Final = 1.2
+"""What to ask of libopus, relative to the bit rate wanted: on average it spends less."""
+
+_MP3_AVERAGE_MARGIN = 1.08  # the same of LAME
+
 _ID3_HEADER = 10
 _MPEG1: tuple[int, ...] = (48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2: tuple[int, ...] = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -62,15 +67,16 @@ def _mp3(kbps: float, info: AudioInfo) -> tuple[float, str]:
     highest = rates[-1]
     rate = next((rate for rate in rates if rate >= 0.98 * kbps), highest)  # what is measured includes some padding
     if info.variable_bit_rate:
-        rate = min(max(rates[0], math.ceil(kbps)), highest)
+        rate = min(max(rates[0], math.ceil(kbps * _MP3_AVERAGE_MARGIN)), highest)
     return (highest - rate) / (highest - lowest), "AVERAGE" if info.variable_bit_rate else "CONSTANT"
 
 
 def _opus(bit_rate: int, info: AudioInfo) -> float | None:
     """The level of libsndfile counts from 256 kbit/s per channel down to 6; the default depends on the rate."""
-    if bit_rate <= 3000 + info.sample_rate * info.channels:
+    wanted = bit_rate * OPUS_MARGIN
+    if wanted <= 3000 + info.sample_rate * info.channels:
         return None
-    return max(0.0, (256_000 - bit_rate / info.channels) / 250_000)
+    return max(0.0, (256_000 - wanted / info.channels) / 250_000)
 
 
 def _vorbis(kbps: float, info: AudioInfo) -> float:

@@ -44,8 +44,8 @@ _MPEG4_CODECS = frozenset({"aac", "alac", "ac3", "eac3"})
 _PCM_CODECS = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
 # Extension: the muxer of FFmpeg, and the codecs we write with it, the default first.
 _AV_CONTAINERS = {
-    ".m4a": ("ipod", "aac", frozenset({"aac", "alac", "ac3"})),
-    ".m4b": ("ipod", "aac", frozenset({"aac", "alac", "ac3"})),
+    ".m4a": ("mp4", "aac", frozenset({"aac", "alac", "ac3"})),
+    ".m4b": ("mp4", "aac", frozenset({"aac", "alac", "ac3"})),
     ".mp4": ("mp4", "aac", _MPEG4_CODECS | {"opus", "flac"}),
     ".m4v": ("mp4", "aac", _MPEG4_CODECS),
     ".mov": ("mov", "aac", _MPEG4_CODECS | _PCM_CODECS),
@@ -64,13 +64,19 @@ class _Limits:
 
     rates: tuple[int, ...] | range = range(1, 2**31)
     channels: int = 1024
+    # FLAC counts rates above this in tens of Hz.
+    odd_rates_end: int = 2**31
+
+    def allow(self, info: AudioInfo) -> bool:
+        rate = info.sample_rate
+        return rate in self.rates and (rate < self.odd_rates_end or rate % 10 == 0) and info.channels <= self.channels
 
 
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _AAC_RATES = (7_350, *_MP3_RATES, 64_000, 88_200, 96_000)
 _OPUS = _Limits((8_000, 12_000, 16_000, 24_000, 48_000), 255)
 _LIMITS = {
-    "FLAC": _Limits(range(1, 655_351), 8),
+    "FLAC": _Limits(range(1, 655_351), 8, 65_536),
     "MPEG_LAYER_III": _Limits(_MP3_RATES, 2),
     "mp3": _Limits(_MP3_RATES, 2),
     "OPUS": _OPUS,
@@ -82,6 +88,7 @@ _LIMITS = {
     "eac3": _Limits((32_000, 44_100, 48_000), 6),
     "NIST": _Limits(channels=256),
 }
+_NAMES = {"MPEG_LAYER_III": "MP3"}
 # Sizes in a WAV or AIFF file have 32 bits; the headers and tags want some room too.
 SIZE_LIMIT = 2**32 - 2**20
 SIZE_LIMITED = frozenset({"WAV", "WAVEX", "AIFF"})
@@ -107,13 +114,13 @@ def output_format_for(path: Path, info: AudioInfo) -> AudioInfo:
         container, subtype = _av_format(extension, info)
     else:
         kind = f"cannot write {extension} files" if extension else "no extension"
-        raise ImseError(f"{path}: {kind}; name an output that ends in .wav")
+        raise ImseError(f"{path}: {kind}; name one that ends in .wav")
     for holder in (container, subtype):
-        limits = _LIMITS.get(holder, _Limits())
-        if info.sample_rate not in limits.rates or info.channels > limits.channels:
+        if not _LIMITS.get(holder, _Limits()).allow(info):
+            name = _NAMES.get(holder, holder.upper())
             raise ImseError(
-                f"{path}: {holder.split('_')[0]} cannot hold {info.channels} channels at {info.sample_rate} Hz; "
-                "name an output that ends in .wav"
+                f"{path}: {name} cannot hold {info.channels} channels at {info.sample_rate} Hz; "
+                "name one that ends in .wav"
             )
     # The byte order is a matter of the container: kept in the same one, otherwise its own.
     endian = info.endian if container == info.format else "FILE"
@@ -136,7 +143,10 @@ def _sndfile_format(extension: str, info: AudioInfo) -> tuple[str, str]:
     subtype = _nearest(info.subtype, SUBTYPES[container])
     if container == "OGG":
         subtype = "OPUS" if extension == ".opus" or info.subtype == "OPUS" else "VORBIS"
-    size = info.frames * bytes_per_frame(replace(info, subtype=subtype))
+    frame_size = bytes_per_frame(replace(info, subtype=subtype))
+    if container == "AIFF" and frame_size == 1 and info.frames % 2:
+        subtype = "PCM_16"  # libsndfile takes the byte that pads odd sizes for a sample
+    size = info.frames * frame_size
     if container in _WAV_FAMILY and size > SIZE_LIMIT:
         container = "RF64"
     return container, subtype

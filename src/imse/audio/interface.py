@@ -24,7 +24,8 @@ class AudioInfo:
     Attributes:
         sample_rate: In Hz.
         channels: Number of channels.
-        frames: Samples per channel according to the file; fewer may come out of a damaged one.
+        frames: Samples per channel according to the file; fewer may come out of a damaged one, more if
+            it does not say (0).
         format: The container, as libsndfile ("WAV", "FLAC", "OGG", ...) or FFmpeg ("mp4", "matroska", ...) call it.
         subtype: The encoding, as libsndfile ("PCM_16", "VORBIS", ...) or FFmpeg ("aac", "opus", ...) call it.
         extension: Of the file's name, lower case with the dot.

@@ -14,6 +14,8 @@ from imse.audio.sndfile import NotSoundError, SndfileReader, SndfileWriter
 from imse.audio.stdin import spooled_standard_input
 from imse.errors import ImseError
 
+_HEAD = 65_536
+"""Bytes in which mpg123 looks for an MPEG frame; it complains on standard error if there is none."""
 _NEEDS_PYAV = "needs PyAV: pip install 'imse[av]'"
 
 
@@ -60,15 +62,24 @@ def open_writer(path: Path, info: AudioInfo) -> Iterator[Writer]:
 
 def _reader(path: Path, name: str) -> Reader:
     with path.open("rb") as file:  # the operating system says best what is wrong with a name
-        if not file.read(1):
-            raise ImseError(f"{name}: an empty file")
+        head = file.read(_HEAD)
+    if not head:
+        raise ImseError(f"{name}: an empty file")
+    by_av = path.suffix.lower() in AV_EXTENSIONS
     try:
+        if path.suffix.lower() == ".mp3" and b"\xff" not in head:
+            raise NotSoundError(f"{name}: not audio that can be read (no MPEG frame)")
         return SndfileReader(path, name)
     except NotSoundError as not_sound:
         try:
             from imse.audio.av_reader import AvReader
         except ModuleNotFoundError:
-            if path.suffix.lower() in AV_EXTENSIONS:
+            if by_av:
                 raise ImseError(f"{name}: {_NEEDS_PYAV}") from None
             raise not_sound from None
-        return AvReader(path, name)
+        try:
+            return AvReader(path, name)
+        except ImseError:
+            if by_av:
+                raise
+            raise not_sound from None

@@ -85,7 +85,10 @@ def replacing(path: Path) -> Iterator[Sink]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if target.exists() and not target.is_file():
             raise ImseError(f"{path}: a device or a pipe; name a file, or - for standard output")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         partial = target.with_name(_partial_name(target.name))
         partial.unlink(missing_ok=True)
         # Created here and not by tempfile: the umask then decides on its permissions, as for any other file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,15 +16,19 @@ from numpy.typing import NDArray
 from imse.audio import bitrate
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
+from imse.audio.interrupts import interrupts_deferred
 from imse.audio.partial import Sink
 from imse.errors import ImseError
 
-# libsndfile forgets what it decoded in a call before it met damage, so that calls are short.
 _FRAMES_PER_CALL = 4096
+_MOST_FRAMES = 2**60  # what libsndfile says of a FLAC stream of unknown length is more
+_NEVER_EMPTY = frozenset({"FLAC", "MP3", "OPUS"})
+_SYMMETRIC = frozenset({"ULAW", "ALAW"})
 _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
 _CUT_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be \d+\)", re.MULTILINE)
 # From here on, the size in a header means that the program wrote to a pipe and did not know it.
 _UNKNOWN_SIZE = 2**31 - 2**16
+_MOST_METADATA = 2**20
 
 
 class NotSoundError(ImseError):
@@ -47,18 +51,28 @@ class SndfileReader(Reader):
         self._name = name
         with self._open() as file:
             super().__init__(name, _info(file, path))
-            self._cut_short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
+            self._known_length = file.frames < _MOST_FRAMES
+            short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
+        self._cut_short = short or _is_too_large(self.info, path.stat().st_size)
 
     def _decode(self) -> Iterator[Block]:
-        dtype = "float64" if self.info.subtype in _NEED_FLOAT64 else "float32"
+        dtype = np.float64 if self.info.subtype in _NEED_FLOAT64 else np.float32
         self._damaged = self._cut_short
         # A new file for every pass: rewound, an MP3 decodes to slightly other samples.
         with self._open() as file:
+            buffer: Block = np.empty((0, self.info.channels))
             try:
-                while len(block := file.read(_FRAMES_PER_CALL, dtype, always_2d=True)):
+                while True:
+                    buffer = np.full((_FRAMES_PER_CALL, self.info.channels), np.nan, dtype)
+                    block = file.read(out=buffer)
+                    if not len(block):
+                        return
                     yield block
             except soundfile.LibsndfileError:
-                self._damaged = True
+                # It does not say how much it decoded before the damage, but leaves the rest of the buffer alone.
+                yield buffer[: np.count_nonzero(~np.isnan(buffer[:, 0]))]
+                # The end of a FLAC stream of unknown length looks like damage, too.
+                self._damaged |= self._known_length
 
     def _open(self) -> soundfile.SoundFile:
         try:
@@ -86,26 +100,13 @@ class SndfileWriter:
         self._info = info
         self._path = path
         self._frames = 0
-        level, mode = bitrate.encoder_settings(info)
-        try:
-            self._file = soundfile.SoundFile(
-                sink,
-                "w",
-                info.sample_rate,
-                info.channels,
-                info.subtype,
-                info.endian,
-                info.format,
-                compression_level=level,
-                bitrate_mode=mode,
-            )
-        except soundfile.LibsndfileError as error:
-            raise ImseError(
-                f"{path}: cannot be written ({_reason(error)}); name an output that ends in .wav"
-            ) from error
-        for tag, value in info.tags.items():
-            with suppress(soundfile.LibsndfileError):  # a container without tags, or without this one
-                setattr(self._file, tag, value)
+        with ExitStack() as resources:
+            with interrupts_deferred():
+                self._file = resources.enter_context(self._open(bitrate.encoder_settings(info)))
+                for tag, value in info.tags.items():
+                    with suppress(soundfile.LibsndfileError):  # a container without tags, or without this one
+                        setattr(self._file, tag, value)
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> SndfileWriter:
         return self
@@ -113,20 +114,30 @@ class SndfileWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None and not self._frames and self._info.subtype in {"MPEG_LAYER_III", "OPUS"}:
-            raise ImseError(
-                f"{self._path}: {self._info.subtype} cannot hold 0 samples; name an output that ends in .wav"
-            )
+        with interrupts_deferred():
+            self._resources.close()
+        if kind is None and not self._frames and not _NEVER_EMPTY.isdisjoint({self._info.format, self._info.subtype}):
+            raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
+
+    def _open(self, settings: tuple[float | None, str | None]) -> soundfile.SoundFile:
+        info = self._info
+        kind = (info.sample_rate, info.channels, info.subtype, info.endian, info.format)
+        level, mode = settings
+        try:
+            return soundfile.SoundFile(self._sink, "w", *kind, compression_level=level, bitrate_mode=mode)
+        except soundfile.LibsndfileError as error:
+            reason = _reason(error)
+            raise ImseError(f"{self._path}: cannot be written ({reason}); name one that ends in .wav") from error
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
         self._frames += len(block)
         size = self._frames * bytes_per_frame(self._info)
         if self._info.format in SIZE_LIMITED and size > SIZE_LIMIT:
-            raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name an output that ends in .w64")
-        bits = BITS.get(self._info.subtype)
-        self._file.write(block if bits is None else _integers(block, bits))
+            raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name one that ends in .w64")
+        samples = _integers(block, self._info.subtype) if self._info.subtype in BITS else block
+        with interrupts_deferred():
+            self._file.write(samples)
         self._sink.check()
 
 
@@ -134,7 +145,7 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     info = AudioInfo(
         sample_rate=file.samplerate,
         channels=file.channels,
-        frames=file.frames,
+        frames=file.frames if file.frames < _MOST_FRAMES else 0,
         format=file.format,
         subtype=file.subtype,
         extension=path.suffix.lower(),
@@ -147,10 +158,21 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     return info
 
 
-def _integers(block: Block, bits: int) -> NDArray[np.int32]:
-    """Nearest integers of `bits` bits, clipped, in the upper bits of 32 (libsndfile would round all down)."""
+def _is_too_large(info: AudioInfo, size: int) -> bool:
+    """Whether a file goes on beyond what its header can say; libsndfile stops there."""
+    unread = size - info.frames * bytes_per_frame(info)
+    return info.format in SIZE_LIMITED and size > SIZE_LIMIT and unread > _MOST_METADATA
+
+
+def _integers(block: Block, subtype: str) -> NDArray[np.int32]:
+    """The nearest integers that an encoding has, clipped, in the upper bits of 32.
+
+    Of floats, libsndfile would make the next lower integers; and it encodes the lowest one in G.711 as the highest.
+    """
+    bits = BITS[subtype]
     scale = 2.0 ** (bits - 1)
-    nearest = np.clip(np.rint(block.astype(np.float64) * scale), -scale, scale - 1)
+    lowest = 1 - scale if subtype in _SYMMETRIC else -scale
+    nearest = np.clip(np.rint(block.astype(np.float64) * scale), lowest, scale - 1)
     return nearest.astype(np.int32) << (32 - bits)
 
 

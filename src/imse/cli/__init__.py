@@ -11,7 +11,9 @@ from imse import __version__
 from imse.cli.convert import convert
 from imse.cli.data import data
 from imse.cli.enhance import enhance
+from imse.cli.evaluate import evaluate
 from imse.cli.export import export
+from imse.cli.info import info
 from imse.cli.train import train
 from imse.errors import ImseError, describe
 
@@ -24,6 +26,7 @@ _EXTRAS = {
     "pyroomacoustics": "train",
     "pystoi": "eval",
     "safetensors": "torch",
+    "speechmos": "eval",
     "tensorboard": "train",
     "torch": "torch",
 }
@@ -38,8 +41,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(enhance)
+app.command()(info)
 app.command()(export)
 app.command()(convert)
+app.command()(evaluate)
 app.command()(train)
 app.add_typer(data)
 

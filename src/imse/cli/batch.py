@@ -18,6 +18,7 @@ from imse.audio import STDIO, find_audio
 from imse.enhancer import Enhancer
 from imse.errors import ImseError, describe
 
+_MARK = ".enhanced"  # what the name of a result has before its extension
 _SHOW_AFTER = 1.0  # seconds of work before a progress bar appears
 
 
@@ -100,20 +101,32 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
     elif path.is_dir():
         if output == STDIO:
             raise ImseError(f"{path}: a folder cannot go to standard output; give a folder with -o")
-        root = output or path.with_name(f"{path.resolve().name}.enhanced")
+        named = path if path.name.strip(".") else path.resolve()
+        root = output or named.with_name(named.name + _MARK)
         if root.is_file():
             raise ImseError(f"{root}: a file, but the output of a folder is a folder")
-        found = [file for file in find_audio(path) if not file.is_relative_to(root)]
+        written = root.resolve()
+        found = [file for file in find_audio(path) if not (file.resolve().is_relative_to(written) or _is_result(file))]
         if not found:
             raise ImseError(f"{path}: no audio files in this folder")
         for file in found:
             yield Task(file, root / file.relative_to(path))
     elif output is None:
-        yield Task(path, path.with_name(f"{path.stem}.enhanced{path.suffix}"))
+        yield Task(path, _beside(path))
     elif output == STDIO or (single and not _is_folder(output)):
         yield Task(path, output)
     else:
         yield Task(path, output / path.name)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}{_MARK}{path.suffix}")
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is what an earlier run made of the file beside it."""
+    original = path.with_name(path.stem.removesuffix(_MARK) + path.suffix)
+    return path.stem.endswith(_MARK) and original.exists()
 
 
 def _is_folder(output: Path) -> bool:

@@ -59,10 +59,12 @@ def enhance(
     imse enhance talk.mp4 --attenuation-limit 12
     sox in.wav -t wav - | imse enhance - -o - | aplay
     """  # noqa: D301 - the escape tells the help to keep the lines of the examples
+    from imse.audio import STDIO
     from imse.cli.batch import find_tasks, run
     from imse.enhancer import Enhancer
 
     tasks = find_tasks(inputs, output)
+    to_stdout = STDIO in (task.target for task in tasks)
     processors = _processors()
     jobs = min(jobs or max(1, processors // (threads or 1)), len(tasks))
     threads = threads or max(1, processors // jobs)
@@ -77,7 +79,7 @@ def enhance(
     elapsed = time.perf_counter() - started
     if outcome.done:
         factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
-        typer.echo(f"{outcome.place}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=True)
+        typer.echo(f"{outcome.place}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
     if outcome.failed:
         raise ImseError(f"{outcome.failed} of {len(tasks)} files failed")
 

@@ -49,10 +49,11 @@ def frames(signal: Floats) -> Floats:
     return windowed
 
 
-def spectrum(windowed: Floats) -> Floats:
-    """Magnitude spectra [T, 512] of frames [T, 480], without the bin at the Nyquist frequency."""
-    magnitude: Floats = np.abs(np.fft.rfft(windowed, N_FFT, axis=-1))[:, : N_FFT // 2]
-    return magnitude
+def power_spectrum(windowed: Floats) -> Floats:
+    """Power spectra [T, 512] of frames [T, 480], without the bin at the Nyquist frequency."""
+    spectrum = np.fft.rfft(windowed, N_FFT, axis=-1)[:, : N_FFT // 2]
+    power: Floats = spectrum.real**2 + spectrum.imag**2  # a third of the time of np.abs
+    return power
 
 
 @cache

@@ -57,6 +57,7 @@ class Summary:
         high: Its upper end.
         missing: Number of files without a score, by reason.
         cells: Mean by cell of input SNR, None where no file of it has a score; empty without SNRs.
+        mean_of_cells: Mean of those means, each cell weighing the same; None if one is missing.
     """
 
     scored: int
@@ -65,6 +66,7 @@ class Summary:
     high: float | None
     missing: dict[str, int]
     cells: dict[str, float | None]
+    mean_of_cells: float | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ class Evaluation:
         mean, low, high = bootstrap(present) if present else (None, None, None)
         missing = Counter(file.missing[measure] for file in system.files if measure in file.missing)
         cells = {label: _mean([scores[position] for position in where]) for label, where in self.cells.items()}
-        return Summary(len(present), mean, low, high, dict(missing), cells)
+        whole = bool(cells) and None not in cells.values()
+        mean_of_cells = _mean(list(cells.values())) if whole else None
+        return Summary(len(present), mean, low, high, dict(missing), cells, mean_of_cells)
 
     def comparisons(self, measure: str) -> tuple[Comparison, ...]:
         """Each system against each that comes before it, file by file; the noisy input comes first."""

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from importlib.util import find_spec
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from imse.errors import ImseError
+from imse.evaluate.delays import delay
 from imse.evaluate.errors import EvaluationError
 from imse.evaluate.measures import score, select
 from imse.evaluate.pairs import LENGTH_TOLERANCE, find_pairs
 from imse.evaluate.recordings import read
 from imse.evaluate.results import NOISY, Evaluation, FileScores, System
-from imse.evaluate.spectral import delay
 
 Location = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
@@ -54,10 +55,12 @@ def evaluate(
 
     Raises:
         EvaluationError: Files that do not pair up, before anything is scored; a process that died.
+        ModuleNotFoundError: ``imse[eval]`` is not installed.
     """
     folders = [Path(folder) for folder in ([enhanced] if isinstance(enhanced, str | os.PathLike) else enhanced)]
     names = select(measures)
     labels = _labels(folders)
+    _require_libraries()
     pairs = find_pairs(Path(clean), folders, Path(noisy) if noisy else None, Path(index) if index else None)
     tasks = [(pair.id, pair.clean, other, names) for pair in pairs for other in pair.others]
     scores = _score_all(tasks, jobs, progress or (lambda _done, _total: None))
@@ -68,6 +71,13 @@ def evaluate(
         for position, (label, folder) in enumerate(zip(labels, folders, strict=True))
     ]
     return Evaluation(names, pairs, tuple(systems[1:] if noisy else systems), systems[0] if noisy else None)
+
+
+def _require_libraries() -> None:
+    """Find out now and not in a worker, after files have been scored, that `imse[eval]` is not installed."""
+    for module in ("pesq", "pystoi", "speechmos"):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named '{module}'", name=module)
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
@@ -94,6 +104,7 @@ def _score_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> list[Fi
 
 
 def _score_in_processes(tasks: Sequence[_Task], jobs: int, progress: Progress) -> list[FileScores]:
+    before = active_children()
     pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"))
     try:
         with _for_workers():
@@ -105,6 +116,10 @@ def _score_in_processes(tasks: Sequence[_Task], jobs: int, progress: Progress) -
     except BrokenProcessPool as error:
         unscored = [str(task[2]) for task, future in zip(tasks, futures, strict=True) if future.exception()]
         raise EvaluationError(f"a process died, at one of these: {', '.join(unscored[: jobs + 1])}") from error
+    except BaseException:  # Ctrl-C: do not wait for the files at hand
+        for worker in set(active_children()).difference(before):
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -54,7 +54,7 @@ class Signals:
     @cached_property
     def wss(self) -> float:
         """Weighted spectral slope distance, 0 at best: mean of the best 95 % of frames."""
-        return _trimmed_mean(wss.weighted_spectral_slope(*self._spectra))
+        return _trimmed_mean(wss.weighted_spectral_slope(*self._power))
 
     @cached_property
     def ssnr_db(self) -> float:
@@ -64,7 +64,7 @@ class Signals:
     @cached_property
     def fwsnrseg_db(self) -> float:
         """Frequency-weighted segmental signal-to-noise ratio in dB, from -10 to 35."""
-        return float(snr.frequency_weighted_snr(*self._spectra).mean())
+        return float(snr.frequency_weighted_snr(*map(np.sqrt, self._power)).mean())
 
     @cached_property
     def csig(self) -> float:
@@ -110,9 +110,9 @@ class Signals:
         return frames.frames(self.clean), frames.frames(self.enhanced)
 
     @cached_property
-    def _spectra(self) -> tuple[Floats, Floats]:
+    def _power(self) -> tuple[Floats, Floats]:
         clean, enhanced = self._frames
-        return frames.spectrum(clean), frames.spectrum(enhanced)
+        return frames.power_spectrum(clean), frames.power_spectrum(enhanced)
 
 
 def _trimmed_mean(distances: Floats) -> float:

@@ -1,10 +1,10 @@
-"""Log-spectral distance, level, and delay: what a pair of signals has changed beside the noise."""
+"""Log-spectral distance and change of level between two signals, in dB."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Floats
 
 _FRAME_LENGTH = 512
 _HOP_LENGTH = 256
@@ -12,7 +12,6 @@ _HOP_LENGTH = 256
 _RANGE_DB = 50
 
 LEAST_SAMPLES = _FRAME_LENGTH
-LONGEST_DELAY = SAMPLE_RATE
 
 
 def log_spectral_distance(clean: Floats, enhanced: Floats) -> float:
@@ -40,24 +39,3 @@ def _power(signal: Floats) -> Floats:
 def level_change(clean: Floats, enhanced: Floats) -> float:
     """Level of the enhanced signal over that of the clean one: the ratio of their root mean squares in dB."""
     return float(10 * np.log10((enhanced @ enhanced) / (clean @ clean)))
-
-
-def delay(clean: Floats, other: Floats) -> int | None:
-    """Samples by which `other` comes after `clean`, negative if before: the peak of their cross-correlation.
-
-    Args:
-        clean: [samples] at 16 kHz.
-        other: [samples]; searched up to one second either way, its polarity ignored.
-
-    Returns:
-        The delay, or None where there is no correlation to measure: silence, or samples that are not numbers.
-    """
-    energy = (clean @ clean) * (other @ other)
-    if not 0 < energy < np.inf:
-        return None
-    length = 1 << (len(clean) + len(other) - 1).bit_length()
-    spectrum = np.fft.rfft(other, length) * np.conj(np.fft.rfft(clean, length))
-    correlation = np.abs(np.fft.irfft(spectrum, length))
-    reach = min(LONGEST_DELAY, len(clean) - 1)
-    lags = np.arange(-reach, reach + 1)
-    return int(lags[np.argmax(correlation[lags])])

@@ -19,7 +19,7 @@ _FLOOR = 1e-10
 
 
 def weighted_spectral_slope(clean: Floats, enhanced: Floats) -> Floats:
-    """Weighted spectral slope distance of each frame: magnitude spectra [T, 512] of both signals in, [T] out."""
+    """Weighted spectral slope distance of each frame: power spectra [T, 512] of both signals in, [T] out."""
     clean_db, enhanced_db = _band_levels_db(clean), _band_levels_db(enhanced)
     clean_slope, enhanced_slope = np.diff(clean_db), np.diff(enhanced_db)
     weights = (_weights(clean_db, clean_slope) + _weights(enhanced_db, enhanced_slope)) / 2
@@ -27,8 +27,8 @@ def weighted_spectral_slope(clean: Floats, enhanced: Floats) -> Floats:
     return distance
 
 
-def _band_levels_db(magnitude: Floats) -> Floats:
-    energy = (magnitude * _SCALE) ** 2 @ critical_bands()
+def _band_levels_db(power: Floats) -> Floats:
+    energy = power @ critical_bands() * _SCALE**2
     level_db: Floats = 10 * np.log10(np.maximum(energy, _FLOOR))
     return level_db
 

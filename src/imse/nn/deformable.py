@@ -4,11 +4,11 @@ A deformable convolution (Dai et al., arXiv 1703.06211) lets every tap of its ke
 offset that is itself computed from the input, and reads the map there by bilinear interpolation.
 
 Bilinear interpolation is usually a gather of four corners per tap. Here an offset never exceeds one bin or frame,
-so whatever the nine taps of a 3x3 kernel read lies within 5x5: the operation is a 5x5 depthwise convolution whose
-coefficients differ from place to place,
+so whatever the nine taps (u, v) of a 3x3 kernel w read lies within 5x5: the operation is a 5x5 depthwise convolution
+whose coefficients differ from place to place,
 
     y[t, f] = sum over (m, n) in 5x5 of x[t + m - 2, f + n - 2] * coefficient[m, n, t, f]
-    coefficient[m, n] = sum over taps (u, v) of w[u, v] * hat(dy[u, v] - (m - u - 1)) * hat(dx[u, v] - (n - v - 1))
+    coefficient[m, n] = sum over (u, v) in 3x3 of w[u, v] * hat(dt[u, v] - (m - u - 1)) * hat(df[u, v] - (n - v - 1))
 
 with ``hat(d) = max(0, 1 - |d|)``, which is bilinear interpolation. Nothing is gathered, positions are never rounded,
 a neighbour outside the map is a zero of the padding, and the sum over taps is a matrix product over channels.
@@ -16,6 +16,7 @@ a neighbour outside the map is a zero of the padding, and the sum over taps is a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,37 +24,44 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _REACH = 2  # one for the kernel, one for the offset
-# For each displacement (m, n) of the 5x5: the taps that can reach it, numbered row by row, and which of their three
-# hats along time and along frequency (of offsets towards -1, 0, +1) they reach it with.
-_Taps = tuple[list[int], list[int], list[int]]
-_DISPLACEMENTS: list[tuple[int, int, _Taps]] = []
-for _m in range(5):
-    for _n in range(5):
-        _reaching = [
-            (3 * u + v, _m - u, _n - v) for u in range(3) for v in range(3) if 0 <= _m - u <= 2 and 0 <= _n - v <= 2
-        ]
-        _taps, _rows, _columns = (list(column) for column in zip(*_reaching, strict=True))
-        _DISPLACEMENTS.append((_m, _n, (_taps, _rows, _columns)))
 
 
-class _Deform(torch.autograd.Function):
-    """The sum over 5x5. Its coefficients are computed again for the gradient, as 25 of them would be kept otherwise.
+def _displacements() -> Iterator[tuple[int, int, slice, slice]]:
+    """Each (m, n) of the 5x5, and the u and the v of the taps that can reach it."""
+    for m in range(5):
+        for n in range(5):
+            yield m, n, slice(max(0, m - 2), m + 1), slice(max(0, n - 2), n + 1)
 
-    Shape:
-        - x: [B, c, T, F]; rows, columns: hats along time and frequency [3, 9, B, T * F]; weight: [c, 9].
-        - Output: [B, c, T, F].
+
+def _sum(x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
+    """The sum over 5x5.
+
+    Args:
+        x: Maps [B, c, T, F].
+        rows: Hats along time [5 (m), 3 (u), 3 (v), B, T * F].
+        columns: Hats along frequency [5 (n), 3 (u), 3 (v), B, T * F].
+        weight: Kernels [c, 3, 3].
+
+    Returns:
+        Maps [B, c, T, F].
     """
+    frames, bins = x.shape[2:]
+    padded = F.pad(x, [_REACH] * 4)
+    out = torch.zeros_like(x)
+    for m, n, u, v in _displacements():
+        hats = (rows[m, u, v] * columns[n, u, v]).flatten(0, 1).transpose(0, 1)  # [B, taps, T * F]
+        coefficient = (weight[:, u, v].flatten(1) @ hats).view(x.shape)
+        out = torch.addcmul(out, coefficient, padded[:, :, m : m + frames, n : n + bins])
+    return out
+
+
+class _Sum(torch.autograd.Function):
+    """`_sum`, whose 25 coefficients are computed once more for the gradient, rather than kept until then."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, rows, columns, weight)
-        frames, bins = x.shape[2:]
-        padded = F.pad(x, [_REACH] * 4)
-        out = torch.zeros_like(x)
-        for m, n, (taps, row, column) in _DISPLACEMENTS:
-            hats = (rows[row, taps] * columns[column, taps]).transpose(0, 1)  # [B, taps, T * F]
-            out.addcmul_((weight[:, taps] @ hats).view_as(x), padded[:, :, m : m + frames, n : n + bins])
-        return out
+        return _sum(x, rows, columns, weight)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
@@ -62,16 +70,24 @@ class _Deform(torch.autograd.Function):
         frames, bins = x.shape[2:]
         padded = F.pad(x, [_REACH] * 4)
         of_padded, of_rows, of_columns, of_weight = map(torch.zeros_like, (padded, rows, columns, weight))
-        for m, n, (taps, row, column) in _DISPLACEMENTS:
-            place = (slice(None), slice(None), slice(m, m + frames), slice(n, n + bins))
-            hats = (rows[row, taps] * columns[column, taps]).transpose(0, 1)
-            of_padded[place].addcmul_(gradient, (weight[:, taps] @ hats).view_as(x))
+        for m, n, u, v in _displacements():
+            place = (..., slice(m, m + frames), slice(n, n + bins))
+            taps = weight[:, u, v].flatten(1)
+            hats = (rows[m, u, v] * columns[n, u, v]).flatten(0, 1).transpose(0, 1)
+            of_padded[place].addcmul_(gradient, (taps @ hats).view(x.shape))
             of_coefficient = (gradient * padded[place]).flatten(2)  # [B, c, T * F]
-            of_weight[:, taps] += (of_coefficient @ hats.transpose(1, 2)).sum(0)
-            of_hats = (weight[:, taps].T @ of_coefficient).transpose(0, 1)  # [taps, B, T * F]
-            of_rows[row, taps] += of_hats * columns[column, taps]
-            of_columns[column, taps] += of_hats * rows[row, taps]
-        return of_padded[:, :, _REACH:-_REACH, _REACH:-_REACH], of_rows, of_columns, of_weight
+            of_weight[:, u, v] += (of_coefficient @ hats.transpose(1, 2)).sum(0).view_as(weight[:, u, v])
+            of_hats = (taps.T @ of_coefficient).transpose(0, 1).reshape(rows[m, u, v].shape)
+            of_rows[m, u, v].addcmul_(of_hats, columns[n, u, v])
+            of_columns[n, u, v].addcmul_(of_hats, rows[m, u, v])
+        return of_padded[..., _REACH:-_REACH, _REACH:-_REACH], of_rows, of_columns, of_weight
+
+
+def _hats(offsets: Tensor, along: int) -> Tensor:
+    """``hat(offset[u, v] - (m - w - 1))`` where w is u or v, for the five m: [3, 3, B, N] to [5, 3, 3, B, N]."""
+    place = torch.arange(3, device=offsets.device).view([3 if axis == along else 1 for axis in range(4)])
+    m = torch.arange(5, device=offsets.device).view(5, 1, 1, 1, 1)
+    return F.relu(1 - (offsets - (m - place - 1)).abs())
 
 
 def deform(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
@@ -87,10 +103,12 @@ def deform(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     Returns:
         Maps [B, c, T, F].
     """
-    by_tap = offsets.clamp(-1, 1).view(len(x), 9, 2, -1)
-    frames_bins = by_tap.permute(2, 1, 0, 3)  # [2, 9, B, T * F]
-    rows, columns = torch.stack([F.relu(-frames_bins), 1 - frames_bins.abs(), F.relu(frames_bins)], dim=1)
-    out: Tensor = _Deform.apply(x, rows, columns, weight.flatten(1))  # type: ignore[no-untyped-call]
+    by_tap = offsets.clamp(-1, 1).view(x.shape[0], 3, 3, 2, -1)
+    time, frequency = by_tap.permute(3, 1, 2, 0, 4)  # [3, 3, B, T * F] each
+    arguments = (x, _hats(time, along=0), _hats(frequency, along=1), weight.squeeze(1))
+    if not torch.is_grad_enabled():
+        return _sum(*arguments)
+    out: Tensor = _Sum.apply(*arguments)  # type: ignore[no-untyped-call]
     return out
 
 

@@ -80,7 +80,7 @@ class MET(nn.Module):
         self.proj = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor, _table: Tensor) -> Tensor:
-        q, k, v = (part.view(len(x), self.heads, -1, *x.shape[2:]) for part in self.qkv(x).chunk(3, dim=1))
+        q, k, v = (part.view(x.shape[0], self.heads, -1, *x.shape[2:]) for part in self.qkv(x).chunk(3, dim=1))
         q, k = (part / (torch.linalg.vector_norm(part, dim=2, keepdim=True) + 1e-6) for part in (q, k))
         weight = self.refinement(q, k)
         attended = (self._attend(q.flatten(3), k.flatten(3), v.flatten(3)).view_as(v) * weight).flatten(1, 2)

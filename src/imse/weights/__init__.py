@@ -6,6 +6,9 @@ from pathlib import Path
 
 from imse.errors import ImseError
 
+# Key of a file's metadata under which its network's configuration lies, as JSON.
+CONFIG_KEY = "imse.network"
+
 _FOLDER = Path(__file__).parent
 _SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}
 

@@ -1,0 +1,62 @@
+"""`imse evaluate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    clean: Annotated[Path, typer.Option(help="Folder of the clean recordings.")],
+    enhanced: Annotated[list[Path], typer.Option(help="Folder of enhanced recordings; several are compared.")],
+    noisy: Annotated[Path | None, typer.Option(help="Folder of the noisy recordings, scored too.")] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Tab-separated table with columns id and snr_db, for means by input SNR.")
+    ] = None,
+    measures: Annotated[
+        str | None, typer.Option(help="Measures to compute, as pesq_wb,stoi,csig; all by default.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the scores of every file as CSV.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots and players.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
+) -> None:
+    """Score enhanced recordings against the clean ones of the same name. Needs imse[eval].
+
+    Example: imse evaluate --clean clean/ --enhanced enhanced/ --noisy noisy/ --report report.html
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from imse.evaluate import evaluate as run
+    from imse.evaluate.export import write_csv, write_json
+    from imse.evaluate.report import write_report
+    from imse.evaluate.tables import tables
+
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("scoring", total=None)
+        evaluation = run(
+            clean,
+            enhanced,
+            noisy,
+            index=index,
+            measures=None if measures is None else [name.strip() for name in measures.split(",")],
+            jobs=jobs or _processors(),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for path, write in ((csv, write_csv), (json, write_json), (report, write_report)):
+        if path:
+            write(evaluation, path)
+    console = Console()
+    for table in tables(evaluation):
+        console.print(table)
+
+
+def _processors() -> int:
+    """Processors that this process may use, fewer than the machine has in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,28 @@
+"""`imse info`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+
+def info(
+    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show MUSE, IMSE and what lies between them side by side; takes seconds.")
+    ] = False,
+) -> None:
+    """Tell what weights are: network, parameters, cost, licence, training data. Needs imse[torch] but for ONNX files.
+
+    Example: imse info --weights mine.safetensors
+    """
+    from imse import info as information
+    from imse.weights import find
+
+    if compare:
+        typer.echo(information.compare())
+    else:
+        engine = "torch" if find_spec("torch") and find_spec("safetensors") else "onnx"
+        typer.echo(information.describe(find(weights, engine)))

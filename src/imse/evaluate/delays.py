@@ -1,0 +1,49 @@
+"""Delay between the recordings of a pair, which most measures take for distortion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from imse.evaluate.frames import SAMPLE_RATE, Floats
+
+_LONGEST = SAMPLE_RATE
+
+
+def delay(clean: Floats, other: Floats) -> int | None:
+    """Samples by which `other` comes after `clean`, negative if before: the peak of their cross-correlation.
+
+    Args:
+        clean: [samples] at 16 kHz.
+        other: [samples]; searched up to one second either way, its polarity ignored.
+
+    Returns:
+        The delay, or None where there is no correlation to measure: silence, or samples that are not numbers.
+    """
+    energy = (clean @ clean) * (other @ other)
+    if not 0 < energy < np.inf:
+        return None
+    length = 1 << (len(clean) + len(other) - 1).bit_length()
+    spectrum = np.fft.rfft(other, length) * np.conj(np.fft.rfft(clean, length))
+    correlation = np.abs(np.fft.irfft(spectrum, length))
+    reach = min(_LONGEST, len(clean) - 1)
+    lags = np.arange(-reach, reach + 1)
+    return int(lags[np.argmax(correlation[lags])])
+
+
+def describe_delays(delays: Mapping[str, int | None]) -> str:
+    """One sentence on the delays in samples of files by name."""
+    measured = {name: samples for name, samples in delays.items() if samples is not None}
+    late = {name: samples for name, samples in measured.items() if samples}
+    if not measured:
+        return "the delay could not be measured"
+    if not late:
+        return f"no delay in any of {len(measured)} files"
+    name = max(late, key=lambda name: abs(late[name]))
+    milliseconds = 1000 * late[name] / SAMPLE_RATE
+    median = np.median(list(measured.values()))
+    return (
+        f"{len(late)} of {len(measured)} files are delayed (median of all {median:g} samples, "
+        f"most {late[name]} samples or {milliseconds:.2f} ms: {name}); most measures take a delay for distortion"
+    )

@@ -1,0 +1,66 @@
+"""The worst files of a system, to look at and to hear."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from imse.errors import ImseError
+from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.measures import MEASURES
+from imse.evaluate.recordings import read
+from imse.evaluate.report.media import audio_uri, loudest, spectrogram_uri
+from imse.evaluate.results import Evaluation, System
+
+_WORST = 10
+# Longer recordings would make a page that no browser likes.
+_MOST_SECONDS = 20
+_SHOWN = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")
+
+
+def worst(system: System, measure: str) -> list[int]:
+    """Positions of the ten files with the worst scores, the worst first; files without a score are not among them."""
+    quality = MEASURES[measure].quality
+    scored = [position for position, file in enumerate(system.files) if measure in file.values]
+    return sorted(scored, key=lambda position: quality(system.files[position].values[measure]))[:_WORST]
+
+
+def example(evaluation: Evaluation, system: System, position: int, colour: str) -> str:
+    """One file as noisy, enhanced and clean, each with its spectrogram and player, all to the same scale."""
+    pair = evaluation.pairs[position]
+    versions = [("noisy", pair.noisy, "noisy")] if pair.noisy else []
+    versions += [(system.name, pair.enhanced[evaluation.enhanced.index(system)], colour), ("clean", pair.clean, "")]
+    reference = loudest(_excerpt(pair.clean))
+    return (
+        f'<article class="file card"><header><b>{escape(pair.id)}</b>{_facts(evaluation, system, position)}</header>'
+        f'<div class="versions">{"".join(_version(*version, reference) for version in versions)}</div></article>'
+    )
+
+
+def _facts(evaluation: Evaluation, system: System, position: int) -> str:
+    snr_db = evaluation.pairs[position].snr_db
+    facts = [] if snr_db is None else [f"input {snr_db:g} dB"]
+    for measure in _SHOWN:
+        if measure in (values := system.files[position].values):
+            before = evaluation.noisy.files[position].values.get(measure) if evaluation.noisy else None
+            change = f"{values[measure]:#.3g}" if before is None else f"{before:#.3g} → {values[measure]:#.3g}"
+            facts.append(f"{MEASURES[measure].label} {change}")
+    return "".join(f"<small>{escape(fact)}</small>" for fact in facts)
+
+
+def _version(name: str, path: Path, colour: str, reference: float) -> str:
+    key = f'<p><span class="key {colour}"><span>{escape(name)}</span></span></p>'
+    try:
+        signal = _excerpt(path)
+    except ImseError as error:
+        return f'<div class="version">{key}<p>{escape(str(error))}</p></div>'
+    return (
+        f'<div class="version">{key}<div class="picture">'
+        f'<img alt="Spectrogram of {escape(name)}" src="{spectrogram_uri(signal, reference)}">'
+        f'<i></i><span class="top">8 kHz</span><span class="bottom">0 to {len(signal) / SAMPLE_RATE:.1f} s</span></div>'
+        f'<audio controls preload="metadata" src="{audio_uri(signal)}"></audio></div>'
+    )
+
+
+def _excerpt(path: Path) -> Floats:
+    return read(path)[: _MOST_SECONDS * SAMPLE_RATE]

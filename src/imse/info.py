@@ -1,0 +1,127 @@
+"""What is known of weights, and the network family side by side, as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from imse.errors import ImseError
+from imse.weights import CONFIG_KEY
+
+# What weights ought to say of their origin; what else they say is printed after it.
+_ORIGIN = ("license", "training_data")
+# From the baseline to IMSE: attention, embedding.
+_FAMILY = {
+    "MUSE": ("met", "de"),
+    "MET + IDConv": ("met", "idconv"),
+    "MALA + DE": ("mala", "de"),
+    "IMSE": ("mala", "idconv"),
+}
+# The published code has more parameters: a selective fusion after each stage, which does nothing (`imse.published`).
+_SELECTIVE_FUSION = 1_607
+
+Rows = list[Sequence[str]]
+
+
+def describe(weights: Path) -> str:
+    """Network and origin of weights, and what each part of the network costs.
+
+    Args:
+        weights: What `imse.checkpoint.load` opens; or an ONNX file, which is read without torch and whose parts are
+            not told apart any more.
+
+    Raises:
+        ImseError: Neither.
+        OSError: The file cannot be read.
+    """
+    if weights.suffix == ".onnx":
+        metadata = _onnx_metadata(weights)
+        return _table(_facts(weights, json.loads(metadata.pop(CONFIG_KEY)), metadata))
+
+    from dataclasses import asdict
+
+    from imse.checkpoint import load_with_metadata
+    from imse.nn.cost import costs
+
+    network, metadata = load_with_metadata(weights)
+    parts: Rows = [("", "parameters", "GMAC per second")]
+    parts += [(part, f"{cost.parameters:,}", f"{cost.gmacs:.2f}") for part, cost in costs(network.config).items()]
+    return _table(_facts(weights, asdict(network.config), metadata)) + "\n\n" + _table(parts)
+
+
+def compare() -> str:
+    """The family side by side at the published size; its real-time factors are measured meanwhile.
+
+    Parts, and what is counted in each, are those of `imse.nn.cost.costs`.
+    """
+    from imse.nn import NetworkConfig
+    from imse.nn.cost import costs, real_time_factors, state_bytes
+
+    configs = [NetworkConfig(attention=attention, embedding=embedding) for attention, embedding in _FAMILY.values()]
+    networks = [costs(config) for config in configs]
+    totals = [parts["total"] for parts in networks]
+    factors = real_time_factors(configs)
+    published = [total.parameters + _SELECTIVE_FUSION for total in totals]
+    names = [part for part in networks[0] if part != "total"]
+    rows: Rows = [
+        ("", *_FAMILY),
+        ("parameters, as published", *(f"{count:,}" for count in published)),
+        ("parameters, live", *(f"{total.parameters:,}" for total in totals)),
+        *((f"  {name}", *(f"{parts[name].parameters:,}" for parts in networks)) for name in names),
+        ("GMAC per second of audio", *(f"{total.gmacs:.2f}" for total in totals)),
+        *((f"  {name}", *(f"{parts[name].gmacs:.2f}" for parts in networks)) for name in names),
+        ("real-time factor, torch, 1 thread", *(f"{factor:.3f}" for factor in factors)),
+        ("  relative to MUSE", *(f"{factor / factors[0]:.2f}" for factor in factors)),
+        ("state in float32, MB", *(f"{state_bytes(config) / 1e6:.2f}" for config in configs)),
+    ]
+    muse, imse = published[0], published[-1]
+    embeddings = networks[-1]["embeddings"].parameters
+    without = imse - embeddings
+    note = (
+        f"IMSE has {1 - imse / muse:.1%} fewer parameters than MUSE. The paper's {1 - without / muse:.1%} and "
+        f"{without / 1e6:.3f} M leave out\nthe {embeddings:,} parameters of IMSE's seven embeddings."
+    )
+    return f"{_table(rows)}\n\n{note}"
+
+
+def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]) -> Rows:
+    stated = {**dict.fromkeys(_ORIGIN, "not stated in the file"), **metadata}
+    return [
+        ("weights", f"{weights} ({weights.stat().st_size / 1e6:.1f} MB)"),
+        ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
+        *((name.replace("_", " "), value) for name, value in stated.items()),
+    ]
+
+
+def _onnx_metadata(weights: Path) -> dict[str, str]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is said in one line, below
+    # The file is read, not run: no time is spent on making it fast.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    content = weights.read_bytes()
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions have no common base
+        raise ImseError(f"{weights}: not an ONNX file, or a damaged one") from error
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    if CONFIG_KEY not in metadata:
+        raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
+    return metadata
+
+
+def _table(rows: Rows) -> str:
+    """Columns two spaces apart, all but the first to the right; of two columns both to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = len(widths) > 2
+    lines = [
+        "  ".join(
+            cell.rjust(width) if right and i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)

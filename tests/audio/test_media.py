@@ -1,0 +1,303 @@
+"""Files that only FFmpeg reads: m4a, and videos, whose pictures come out as they went in."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio.material import lag, read, rewrite, speechlike
+from imse.audio import AudioInfo, open_reader, open_writer
+from imse.errors import ImseError
+
+av = pytest.importorskip("av")
+
+MATROSKA_IS_EXACT = int(av.__version__.split(".")[0]) >= 18
+"""FFmpeg 8.0, of PyAV 17, plays what Matroska says is the delay of the encoder of AAC and MP3."""
+
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+def make(
+    path: Path,
+    codec: str,
+    sample_rate: int,
+    frames: int,
+    *,
+    channels: int = 2,
+    pictures: bool = False,
+    delay: Fraction = Fraction(0),
+    bit_rate: int = 96_000,
+    sample_format: str = "fltp",
+) -> None:
+    """A media file as other programs make it, the sound beginning `delay` seconds after the pictures."""
+    with av.open(path, "w", format={".m4a": "ipod", ".aac": "adts", ".mkv": "matroska"}.get(path.suffix)) as output:
+        output.metadata["title"] = "Interview"
+        video = _add_video(output, path.suffix) if pictures else None
+        stream = output.add_stream(codec, sample_rate, layout=LAYOUTS[channels])
+        stream.metadata["language"] = "fra"
+        stream.bit_rate = bit_rate
+        if sample_format != "fltp":
+            stream.format = sample_format
+        if video:
+            _add_pictures(output, video, frames / sample_rate)
+        samples = np.ascontiguousarray(speechlike(frames, sample_rate, channels).T)
+        for start in range(0, frames, 1000):
+            block = np.ascontiguousarray(samples[:, start : start + 1000])
+            frame = av.AudioFrame.from_ndarray(block, "dblp", LAYOUTS[channels])
+            frame.sample_rate, frame.time_base = sample_rate, Fraction(1, sample_rate)
+            frame.pts = start + round(delay * sample_rate)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+
+
+def _add_video(output: Any, extension: str) -> Any:
+    codec = "libvpx" if extension == ".webm" else "mpeg4"
+    return output.add_stream(codec, 25, width=64, height=48, pix_fmt="yuv420p")
+
+
+def _add_pictures(output: Any, stream: Any, seconds: float) -> None:
+    for number in range(int(seconds * 25) + 1):
+        picture = np.full((48, 64, 3), number * 7 % 255, np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        frame.pts, frame.time_base = number, Fraction(1, 25)
+        output.mux(stream.encode(frame))
+    output.mux(stream.encode(None))
+
+
+def pictures_of(path: Path) -> list[tuple[Fraction, bytes]]:
+    """Time in seconds and content of every packet of the pictures."""
+    with av.open(path) as container:
+        packets = container.demux(container.streams.video[0])
+        return [(packet.pts * packet.time_base, bytes(packet)) for packet in packets if packet.size]
+
+
+def raw_frames(path: Path) -> int:
+    """The length that PyAV decodes, without our reader."""
+    with av.open(path) as container:
+        return sum(frame.samples for frame in container.decode(audio=0))
+
+
+LOSSY = [
+    (".m4a", "aac", 44_100),
+    (".mp4", "aac", 48_000),
+    (".mov", "aac", 16_000),
+    (".aac", "aac", 44_100),
+    (".mp4", "libopus", 48_000),
+    (".mp4", "ac3", 48_000),
+    (".mkv", "libopus", 48_000),
+    (".mkv", "libmp3lame", 44_100),
+    (".webm", "libopus", 48_000),
+]
+
+
+@pytest.mark.parametrize(("extension", "codec", "sample_rate"), LOSSY)
+@pytest.mark.parametrize("frames", [50_000, 50_176])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_lossy_sound_keeps_codec_length_and_alignment(
+    extension: str, codec: str, sample_rate: int, frames: int, channels: int, tmp_path: Path
+) -> None:
+    if (extension, codec) == (".mkv", "libmp3lame") and not MATROSKA_IS_EXACT:
+        pytest.skip("needs PyAV 18")
+    source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    make(source, codec, sample_rate, frames, channels=channels)
+    rewrite(source, target)
+    before, first = read(source)
+    after, second = read(target)
+    assert (after.subtype, after.sample_rate, after.channels) == (before.subtype, sample_rate, channels)
+    assert raw_frames(target) == raw_frames(source) == len(first) == len(second) == before.frames == after.frames
+    assert lag(second[:, 0], first[:, 0]) == 0
+    assert before.bit_rate is not None
+    assert after.bit_rate is not None
+    assert after.bit_rate >= 0.97 * before.bit_rate
+    if extension != ".aac":
+        assert after.tags["title"] == "Interview"
+
+
+@pytest.mark.parametrize("frames", [1_024, 2_000, 50_000, 50_001, 51_199])
+def test_edit_lists_cut_to_the_sample(frames: int, tmp_path: Path) -> None:
+    """An input whose length is no multiple of the encoder's frames, as phones make them."""
+    source, target, again = tmp_path / "in.wav", tmp_path / "out.m4a", tmp_path / "again.m4a"
+    soundfile.write(source, speechlike(frames, 44_100), 44_100)
+    rewrite(source, target)
+    rewrite(target, again)
+    assert raw_frames(target) == raw_frames(again) == frames
+    assert lag(read(again)[1][:, 0], read(source)[1][:, 0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec", "sample_format"),
+    [
+        (".m4a", "alac", "s16p"),
+        (".m4a", "alac", "s32p"),
+        (".mkv", "flac", "s16"),
+        (".mkv", "flac", "s32"),
+        (".mov", "pcm_s16le", "s16"),
+        (".mov", "pcm_s24le", "s32"),
+        (".mkv", "pcm_f32le", "flt"),
+    ],
+)
+def test_lossless_sound_comes_out_bit_for_bit(extension: str, codec: str, sample_format: str, tmp_path: Path) -> None:
+    source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    make(source, codec, 44_100, 50_001, sample_format=sample_format)
+    rewrite(source, target)
+    before, first = read(source)
+    after, second = read(target)
+    assert (after.subtype, after.frames) == (before.subtype, 50_001) == (codec, 50_001)
+    with av.open(source) as container, av.open(target) as copy:
+        assert copy.streams.audio[0].format.name == container.streams.audio[0].format.name
+    np.testing.assert_array_equal(second, first)
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec", "sample_rate"),
+    [(".mp4", "aac", 48_000), (".mov", "aac", 44_100), (".mkv", "aac", 44_100), (".webm", "libopus", 48_000)],
+)
+@pytest.mark.parametrize("delay", [Fraction(0), Fraction(1, 2)])
+def test_pictures_are_copied_and_stay_in_time(
+    extension: str, codec: str, sample_rate: int, delay: Fraction, tmp_path: Path
+) -> None:
+    if extension == ".mkv" and not MATROSKA_IS_EXACT:
+        pytest.skip("needs PyAV 18")
+    source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    make(source, codec, sample_rate, 100_352, pictures=True, delay=delay)
+    rewrite(source, target)
+    assert pictures_of(target) == pictures_of(source)
+    assert abs(start_of(target) - start_of(source)) <= Fraction(1, 1000)
+    assert raw_frames(target) == raw_frames(source)
+    assert lag(read(target)[1][:, 0], read(source)[1][:, 0]) == 0
+    with av.open(target) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+        assert container.streams.audio[0].metadata["language"] == "fra"
+        assert container.metadata["title"] == "Interview"
+
+
+def start_of(path: Path) -> Fraction:
+    with av.open(path) as container:
+        frame = next(container.decode(audio=0))
+        return Fraction(frame.pts * frame.time_base)
+
+
+def test_pictures_and_sound_are_interleaved(tmp_path: Path) -> None:
+    """A player must not read the whole file to have a second of both."""
+    source, target = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    make(source, "aac", 44_100, 10 * 44_100, pictures=True)
+    rewrite(source, target)
+    with av.open(target) as container:
+        times: dict[str, float] = {"audio": 0.0, "video": 0.0}
+        for packet in container.demux():
+            if packet.dts is not None:
+                times[packet.stream.type] = float(packet.dts * packet.time_base)
+                assert abs(times["audio"] - times["video"]) < 1
+
+
+def test_the_sound_of_a_video_can_be_written_alone(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.wav"
+    make(source, "aac", 48_000, 50_176, pictures=True)
+    rewrite(source, target)
+    info, samples = read(target)
+    assert (info.format, info.subtype, info.sample_rate, info.tags["title"]) == ("WAV", "PCM_16", 48_000, "Interview")
+    np.testing.assert_allclose(samples, read(source)[1], atol=2**-15)
+
+
+def test_pictures_that_a_container_cannot_hold_are_an_error(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mkv", tmp_path / "out.webm"
+    make(source, "libopus", 48_000, 50_000, pictures=True)
+    with pytest.raises(ImseError, match=r"out\.webm: cannot be written .*; name one that ends in \.wav"):
+        rewrite(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_video_without_sound_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    with av.open(source, "w") as output:
+        _add_pictures(output, _add_video(output, ".mp4"), 1)
+    with pytest.raises(ImseError, match=r"in\.mp4: no sound that can be read"), open_reader(source):
+        pass
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_sound_files_become_m4a(channels: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.m4a"
+    soundfile.write(source, speechlike(30_000, 48_000, channels), 48_000)
+    rewrite(source, target)
+    info, samples = read(target)
+    assert (info.subtype, info.channels, samples.shape) == ("aac", channels, (30_000, channels))
+
+
+@pytest.mark.parametrize("frames", [1, 1_000])
+def test_what_is_shorter_than_a_frame_of_the_encoder_is_padded(frames: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.m4a"
+    soundfile.write(source, speechlike(frames, 44_100), 44_100)
+    rewrite(source, target)
+    assert raw_frames(target) == 1024
+
+
+@pytest.mark.parametrize("extension", [".m4a", ".mkv", ".mp4", ".aac"])
+def test_no_samples_are_an_error(extension: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / f"out{extension}"
+    soundfile.write(source, np.empty((0, 2)), 16_000)
+    with pytest.raises(ImseError, match=r"cannot be empty; name one that ends in \.wav"):
+        rewrite(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_cover_chapters_and_other_tracks_are_copied(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.m4a", tmp_path / "out.m4a"
+    cover = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), "rgb24").reformat(format="yuvj420p")
+    chapters = [
+        {"id": 0, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}},
+        {"id": 1, "start": 500, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "two"}},
+    ]
+    with av.open(source, "w", format="mp4") as output:
+        output.set_chapters(chapters)
+        sounds = [output.add_stream("aac", 44_100, layout="mono") for _ in range(2)]
+        picture = output.add_stream("mjpeg", 1, width=64, height=64, pix_fmt="yuvj420p")
+        picture.disposition = av.stream.Disposition.attached_pic.value
+        cover.pts = 0
+        output.mux([*picture.encode(cover), *picture.encode(None)])
+        for sound in sounds:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(speechlike(44_032, 44_100).T), "dblp", "mono")
+            frame.sample_rate, frame.time_base, frame.pts = 44_100, Fraction(1, 44_100), 0
+            output.mux([*sound.encode(frame), *sound.encode(None)])
+    rewrite(source, target)
+    with av.open(source) as before, av.open(target) as after:
+        assert [stream.type for stream in after.streams] == [stream.type for stream in before.streams]
+        assert [bytes(packet) for packet in after.demux(video=0)] == [bytes(packet) for packet in before.demux(video=0)]
+        assert after.streams.video[0].disposition == av.stream.Disposition.attached_pic
+        assert [chapter["metadata"]["title"] for chapter in after.chapters()] == ["one", "two"]
+        assert after.metadata["major_brand"] == "M4A "
+    with av.open(source) as before, av.open(target) as after:
+        assert [bytes(packet) for packet in after.demux(audio=1)] == [bytes(packet) for packet in before.demux(audio=1)]
+
+
+def test_damage_is_noted(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    make(source, "aac", 44_100, 100_000)
+    content = bytearray(source.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(range(250)) * 8
+    source.write_bytes(content)
+    with open_reader(source) as reader:
+        samples = np.concatenate(list(reader.blocks(5000)))
+        assert np.isfinite(samples).all()
+        assert "damaged or cut short" in str(reader.note)
+
+
+def test_every_pass_reads_the_same(tmp_path: Path) -> None:
+    source = tmp_path / "in.m4a"
+    make(source, "aac", 44_100, 30_000)
+    with open_reader(source) as reader:
+        first, second = (np.concatenate(list(reader.blocks(size))) for size in (777, 4096))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_silence_is_written(tmp_path: Path) -> None:
+    target = tmp_path / "out.m4a"
+    with open_writer(target, AudioInfo(44_100, 1, 5000, "WAV", "PCM_16", ".wav")) as writer:
+        writer.write(np.zeros((5000, 1), np.float32))
+    assert not read(target)[1].any()

@@ -1,0 +1,231 @@
+"""`imse enhance` as a user meets it: real processes, real files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+def imse(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "imse", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=300, check=False)
+
+
+def error_lines(result: subprocess.CompletedProcess[bytes]) -> list[str]:
+    return [line for line in result.stderr.decode().splitlines() if line.startswith("imse: ")]
+
+
+@pytest.fixture
+def short(recording: Floats, tmp_path: Path) -> Path:
+    path = tmp_path / "short.wav"
+    soundfile.write(path, recording[:8_000], 16_000)
+    return path
+
+
+@pytest.fixture
+def long(recording: Floats, tmp_path: Path) -> Path:
+    """Ten minutes, of which the small network takes its time."""
+    path = tmp_path / "long.wav"
+    with soundfile.SoundFile(path, "w", 16_000, 1) as file:
+        for _ in range(113):
+            file.write(recording)
+    return path
+
+
+def test_torch_is_never_imported(short: Path, small_onnx: Path) -> None:
+    code = f"""
+import sys, imse, numpy
+imse.Enhancer({str(small_onnx)!r}).enhance(numpy.zeros(100, numpy.float32), 16_000)
+from imse.cli import main
+sys.argv = ["imse", "enhance", {str(short)!r}, "--weights", {str(small_onnx)!r}]
+try:
+    main()
+except SystemExit as exit:
+    assert not exit.code, exit.code
+heavy = [name for name in ("torch", "scipy", "onnx", "av") if name in sys.modules]
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert short.with_name("short.enhanced.wav").exists()
+
+
+def test_one_file(short: Path, small_onnx: Path) -> None:
+    result = imse("enhance", short, "--weights", small_onnx)
+    assert result.returncode == 0
+    output = short.with_name("short.enhanced.wav")
+    before, after = soundfile.info(short), soundfile.info(output)
+    assert (after.frames, after.samplerate, after.subtype) == (before.frames, before.samplerate, before.subtype)
+    summary = result.stdout.decode()
+    assert str(output) in summary
+    assert "0.5 s of audio" in summary
+    assert "real-time factor" in summary
+
+
+@pytest.mark.parametrize(
+    ("extension", "subtype", "sample_rate", "channels"),
+    [
+        (".wav", "PCM_U8", 8_000, 1),
+        (".wav", "PCM_24", 44_100, 2),
+        (".wav", "FLOAT", 96_000, 1),
+        (".flac", "PCM_16", 48_000, 3),
+        (".ogg", "VORBIS", 22_050, 1),
+        (".opus", "OPUS", 48_000, 2),
+        (".mp3", "MPEG_LAYER_III", 32_000, 1),
+        (".aiff", "PCM_16", 16_000, 2),
+    ],
+)
+def test_formats_are_kept(
+    tmp_path: Path, small_onnx: Path, extension: str, subtype: str, sample_rate: int, channels: int
+) -> None:
+    source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    samples = 0.1 * np.random.default_rng(0).standard_normal((sample_rate // 3, channels))
+    file_format = "OGG" if extension == ".opus" else None
+    soundfile.write(source, samples, sample_rate, subtype=subtype, format=file_format)
+    assert imse("enhance", source, "-o", target, "--weights", small_onnx).returncode == 0
+    before, after = soundfile.info(source), soundfile.info(target)
+    for what in ("samplerate", "channels", "frames", "format", "subtype"):
+        assert getattr(after, what) == getattr(before, what), what
+
+
+def test_a_folder_of_all_sorts(tmp_path: Path, short: Path, small_onnx: Path) -> None:
+    """Good files are done, each bad one is a line, the tree is mirrored, and the exit code says that some failed."""
+    folder = tmp_path / "recordings"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("a.wav", "deeper/b.wav"):
+        (folder / name).write_bytes(short.read_bytes())
+    (folder / "text.wav").write_text("not a sound")
+    (folder / "empty.flac").touch()
+    (folder / "notes.txt").write_text("not for us")
+    (folder / "cut.wav").write_bytes(short.read_bytes()[:30])
+    result = imse("enhance", folder, "-o", tmp_path / "out", "--weights", small_onnx, "--jobs", "2")
+    assert result.returncode == 1
+    written = sorted(
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    assert written == ["a.wav", "deeper/b.wav"]
+    lines = error_lines(result)
+    for bad in ("text.wav", "empty.flac", "cut.wav"):
+        assert sum(bad in line for line in lines) == 1
+    assert "3 of 5 files failed" in lines[-1]
+    assert "Traceback" not in result.stderr.decode()
+
+
+def test_a_folder_beside_itself(tmp_path: Path, short: Path, small_onnx: Path) -> None:
+    """Without -o the results are beside the folder; none of the results is taken for an input the next time."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    short.rename(folder / "a.wav")
+    assert imse("enhance", "recordings", "--weights", small_onnx, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "recordings.enhanced" / "a.wav").exists()
+    assert imse("enhance", "recordings/a.wav", "--weights", small_onnx, cwd=tmp_path).returncode == 0
+    assert (folder / "a.enhanced.wav").exists()
+    for _ in range(2):
+        inside = imse("enhance", ".", "-o", "done", "--weights", small_onnx, "--overwrite", cwd=folder)
+        assert inside.returncode == 0
+    assert [path.name for path in (folder / "done").iterdir()] == ["a.wav"]
+
+
+def test_pipes(short: Path, small_onnx: Path, tmp_path: Path) -> None:
+    through = imse("enhance", "-", "-o", "-", "--weights", small_onnx, stdin=short.read_bytes())
+    assert through.returncode == 0
+    assert imse("enhance", short, "-o", tmp_path / "file.wav", "--weights", small_onnx).returncode == 0
+    assert through.stdout == (tmp_path / "file.wav").read_bytes()
+    assert imse("enhance", "-", "--weights", small_onnx).returncode == 1
+
+
+def test_attenuation_limit_of_zero(short: Path, small_onnx: Path, tmp_path: Path) -> None:
+    output = tmp_path / "same.wav"
+    assert imse("enhance", short, "-o", output, "--weights", small_onnx, "--attenuation-limit", "0").returncode == 0
+    assert output.read_bytes() == short.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.wav"], "imse: nowhere.wav: no such file or directory"),
+        (["text.txt"], "imse: text.txt: not audio"),
+        (["short.wav", "--weights", "missing.onnx"], "imse: missing.onnx: no such weights"),
+        (["short.wav", "--weights", "text.txt"], "imse: text.txt: not an ONNX file"),
+        (["short.wav", "-o", "short.wav"], "imse: short.wav: already there; --overwrite replaces it"),
+        (["short.wav", "-o", "out.xyz"], "imse: out.xyz: cannot write .xyz files"),
+        (["short.wav", "-o", "text.txt/out.wav"], "imse: text.txt/out.wav: "),
+        (["folder"], "imse: folder: no audio files in this folder"),
+        (["short.wav", "copy/short.wav", "-o", "out"], "imse: out/short.wav: both"),
+        (["folder", "-o", "-"], "imse: folder: a folder cannot go to standard output"),
+    ],
+)
+def test_errors_are_one_line(tmp_path: Path, short: Path, small_onnx: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "text.txt").write_text("not a sound")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "short.wav").write_bytes(short.read_bytes())
+    before = short.read_bytes()
+    weights = [] if "--weights" in arguments else ["--weights", str(small_onnx)]
+    result = imse("enhance", *arguments, *weights, cwd=tmp_path)
+    assert result.returncode == 1
+    assert error_lines(result)[0].startswith(message)
+    assert "Traceback" not in result.stderr.decode()
+    assert short.read_bytes() == before
+
+
+def test_in_place(short: Path, small_onnx: Path) -> None:
+    before = short.read_bytes()
+    assert imse("enhance", short, "-o", short, "--overwrite", "--weights", small_onnx).returncode == 0
+    assert short.read_bytes() != before
+    assert soundfile.info(short).frames == 8_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_interrupted(long: Path, small_onnx: Path, name: str) -> None:
+    """Whatever ends it in mid-file, nothing stands under the output's name; politely asked, nothing at all remains."""
+    output = long.with_name("out.wav")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imse", "enhance", str(long), "-o", str(output), "--weights", str(small_onnx)],
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not any(path.stat().st_size > 100_000 for path in long.parent.glob(".out.wav*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, name))
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not output.exists()
+    remains = list(long.parent.glob(".out.wav*"))
+    if name == "SIGKILL":
+        assert remains
+        result = imse("enhance", long, "-o", output, "--weights", small_onnx, "--attenuation-limit", "0")
+        assert result.returncode == 0
+        assert not list(long.parent.glob(".out.wav*"))
+    else:
+        assert not remains
+        assert b"imse: interrupted" in stderr
+        assert b"Traceback" not in stderr
+        assert process.returncode == 130
+
+
+@pytest.mark.slow
+def test_ten_minutes_in_400_megabytes(long: Path, small_onnx: Path) -> None:
+    code = f"""
+import resource, sys
+from imse import Enhancer
+Enhancer({str(small_onnx)!r}).enhance_file({str(long)!r}, {str(long.with_name("out.wav"))!r})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    assert soundfile.info(long.with_name("out.wav")).frames == soundfile.info(long).frames
+    assert int(result.stdout) < 400

@@ -1,0 +1,104 @@
+"""`imse evaluate` as people run it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 16_000
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three modulated tones, noisy and less noisy; the second enhanced file is silent."""
+    random = np.random.default_rng(0)
+    for k in range(3):
+        seconds = np.arange(RATE) / RATE
+        clean = 0.2 * np.sin(2 * np.pi * (200 + 50 * k) * seconds) * np.sin(2 * np.pi * 3 * seconds) ** 2
+        noise = 0.02 * random.standard_normal(RATE)
+        enhanced = clean + 0.3 * noise if k != 1 else 0 * clean
+        for folder, signal_ in (("clean", clean), ("noisy", clean + noise), ("enhanced", enhanced)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            soundfile.write(tmp_path / folder / f"{k}.wav", signal_, RATE)
+    return tmp_path
+
+
+def imse(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "imse", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **options)
+
+
+def test_everything_it_writes(folders: Path) -> None:
+    outputs = [folders / "out" / name for name in ("scores.json", "scores.csv", "report.html")]
+    done = imse(
+        *("evaluate", "--clean", folders / "clean", "--enhanced", folders / "enhanced", "--noisy", folders / "noisy"),
+        *("--json", outputs[0], "--csv", outputs[1], "--report", outputs[2]),
+        *("--measures", "ssnr_db, llr", "--jobs", "2"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Segmental SNR, dB ↑" in done.stdout
+    assert "enhanced: LLR is missing for 1 file: file is silent" in done.stdout
+    assert sorted(path.name for path in (folders / "out").iterdir()) == ["report.html", "scores.csv", "scores.json"]
+    result = json.loads(outputs[0].read_text())
+    [system] = result["enhanced"]
+    assert system["summary"]["llr"]["missing"] == {"file is silent": 1}
+    assert system["summary"]["ssnr_db"]["scored"] == 2
+    assert system["files"][1]["scores"] == {}
+    assert result["comparisons"][0]["files"] == 2
+    with outputs[1].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["system"], row["id"]) for row in rows] == [(s, k) for s in ("noisy", "enhanced") for k in "012"]
+    assert float(rows[3]["llr"]) == system["files"][0]["scores"]["llr"]
+    assert (rows[4]["llr"], rows[4]["missing"]) == ("", "file is silent: ssnr_db, llr")
+
+
+def test_an_error_is_one_line_and_leaves_nothing_behind(folders: Path) -> None:
+    (folders / "enhanced" / "2.wav").unlink()
+    done = imse(
+        "evaluate", "--clean", folders / "clean", "--enhanced", folders / "enhanced", "--json", folders / "a.json"
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        f"imse: {folders}/clean/2.wav: no file of that name in {folders}/enhanced"
+    ]
+    assert not (folders / "a.json").exists()
+
+
+def test_unknown_measure(folders: Path) -> None:
+    done = imse("evaluate", "--clean", folders / "clean", "--enhanced", folders / "enhanced", "--measures", "mos")
+    assert done.returncode == 1
+    assert done.stderr.startswith("imse: no such measure: 'mos'; there are pesq_wb, ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of a terminal's Ctrl-C to a process group")
+def test_interrupted(folders: Path) -> None:
+    """Ctrl-C ends all processes without a traceback."""
+    for k in range(3, 200):
+        for folder in ("clean", "enhanced"):
+            (folders / folder / f"{k}.wav").hardlink_to(folders / folder / "0.wav")
+    command = ["evaluate", "--clean", folders / "clean", "--enhanced", folders / "enhanced", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imse", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,
+    )
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors

@@ -1,0 +1,253 @@
+"""Arrays: any length, rate and number of channels; and the authors' inference reproduced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+import imse
+from imse import Enhancer
+from imse.engine.onnx import OnnxEngine
+from imse.engine.torch import TorchEngine
+from imse.errors import ImseError
+from imse.segments import OverlappingSegments
+from imse.spectrum import analyse
+
+Floats = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def small(small_onnx: Path) -> Enhancer:
+    return Enhancer(small_onnx)
+
+
+@pytest.fixture(scope="module")
+def published(published_onnx: Path) -> Enhancer:
+    return Enhancer(published_onnx)
+
+
+def snr_db(signal: Floats, estimate: Floats) -> float:
+    return float(10 * np.log10(np.square(signal).sum() / np.square(signal - estimate).sum()))
+
+
+@given(
+    samples=st.integers(0, 5_000),
+    sample_rate=st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000]),
+    channels=st.sampled_from([None, 1, 2, 3]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+@settings(deadline=None, max_examples=25)
+def test_any_shape_and_rate(
+    small: Enhancer, samples: int, sample_rate: int, channels: int | None, dtype: type[np.float32]
+) -> None:
+    shape = (samples,) if channels is None else (samples, channels)
+    x = np.random.default_rng(samples).uniform(-1, 1, shape).astype(dtype)
+    y = small.enhance(x, sample_rate)
+    assert (y.shape, y.dtype) == (x.shape, x.dtype)
+    assert np.isfinite(y).all()
+
+
+ODD = {
+    "one sample": np.array([0.5], np.float32),
+    "ten milliseconds": np.linspace(-0.1, 0.1, 160, dtype=np.float32),
+    "direct current": np.full(20_000, 0.3, np.float32),
+    "clipping": np.sign(np.sin(np.arange(40_000, dtype=np.float32) / 20)),
+    "one click": np.eye(1, 20_000, 9_999, dtype=np.float32)[0],
+    "far too quiet": np.full(5_000, 1e-30, np.float32),
+    "far too loud": np.full(5_000, 1e30, np.float32),
+    "half silence": np.concatenate([np.zeros(40_000), np.random.default_rng(0).normal(size=9_000)]).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 16_000, 48_000])
+@pytest.mark.parametrize("x", ODD.values(), ids=ODD.keys())
+def test_odd_sounds_stay_finite(small: Enhancer, x: Floats, sample_rate: int) -> None:
+    y = small.enhance(x, sample_rate)
+    assert y.shape == x.shape
+    assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("samples", [1, 160, 16_000, 50_000])
+def test_silence_stays_silence(small: Enhancer, samples: int, sample_rate: int) -> None:
+    assert not small.enhance(np.zeros(samples, np.float32), sample_rate).any()
+
+
+def test_a_silent_channel_stays_silent_beside_a_loud_one(small: Enhancer, recording: Floats) -> None:
+    x = np.stack([recording, np.zeros_like(recording)], axis=1)
+    y = small.enhance(x, 16_000)
+    assert not y[:, 1].any()
+    np.testing.assert_allclose(y[:, 0], small.enhance(recording, 16_000), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "level", [2.0**-13, 2.0**7]
+)  # powers of two: rounding would flip phases of frames that mirror themselves
+def test_the_level_does_not_matter(small: Enhancer, recording: Floats, level: float) -> None:
+    louder = small.enhance(recording * np.float32(level), 16_000) / level
+    assert snr_db(small.enhance(recording, 16_000), louder) > 50
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_finite(small: Enhancer, bad: float) -> None:
+    with pytest.raises(ImseError, match="NaN or infinite"):
+        small.enhance(np.array([0.1, bad, 0.2]), 16_000)
+
+
+@pytest.mark.parametrize(
+    ("x", "sample_rate", "message"),
+    [
+        (np.zeros(10, np.int16), 16_000, "float32 or float64 array, not int16"),
+        ([0.0, 0.1], 16_000, "not list"),
+        (np.zeros((2, 3, 4)), 16_000, r"not \[2, 3, 4\]"),
+        (np.zeros((2, 48_000)), 16_000, r"not \[2, 48000\]"),
+        (np.zeros(10), 4_000, "4000 Hz is out of range"),
+        (np.zeros(10), 400_000, "400000 Hz is out of range"),
+    ],
+)
+def test_wrong_arrays(small: Enhancer, x: NDArray[np.float64], sample_rate: int, message: str) -> None:
+    with pytest.raises(ImseError, match=message):
+        small.enhance(x, sample_rate)
+
+
+def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no network")
+    for arguments, message in [
+        ({"weights": "nobody"}, "nobody: no such weights"),
+        ({"weights": tmp_path}, "a folder"),
+        ({"weights": tmp_path / "text.onnx"}, "text.onnx: not an ONNX file"),
+        ({"engine": "steam"}, "unknown engine 'steam'"),
+        ({"segments": "none"}, "unknown segments 'none'"),
+        ({"attenuation_limit_db": -1.0}, "from 0 up, not -1.0"),
+        ({"threads": 0}, "at least 1"),
+    ]:
+        with pytest.raises(ImseError, match=message):
+            Enhancer(**({"weights": small_onnx} | arguments))  # type: ignore[operator]
+
+
+def test_attenuation_limit(small: Enhancer, small_onnx: Path, recording: Floats) -> None:
+    """12 dB: a quarter of the input remains, aligned to the sample."""
+    limited = Enhancer(small_onnx, attenuation_limit_db=12).enhance(recording, 16_000)
+    kept = 10 ** (-12 / 20)
+    expected = kept * recording + (1 - kept) * small.enhance(recording, 16_000)
+    np.testing.assert_allclose(limited, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100])
+def test_attenuation_limit_of_zero_changes_no_bit(small_onnx: Path, sample_rate: int) -> None:
+    x = np.random.default_rng(3).standard_normal((30_000, 2))
+    assert Enhancer(small_onnx, attenuation_limit_db=0).enhance(x, sample_rate).tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("name", ["wav", "wav_short", "wav_long"])
+def test_paper_segments_reproduce_the_authors(reference: Path, published_onnx: Path, name: str) -> None:
+    golden = load_file(reference / "golden_imse_3399.safetensors")
+    noisy, expected = golden[f"{name}_in"], golden[f"{name}_out"]
+    in_torch = Enhancer(reference / "imse_g_best_pesq_3.399", "torch", segments="paper").enhance(noisy, 16_000)
+    np.testing.assert_allclose(in_torch, expected, atol=1e-3)
+    # numpy's transform and torch's round near-zero bins to different signs: single samples may differ by 3e-3.
+    in_onnx = Enhancer(published_onnx, segments="paper").enhance(noisy, 16_000)
+    assert snr_db(expected, in_onnx) > 50
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 63, 160, 307, 308, 401])
+def test_onnx_and_torch_are_the_same_network(
+    reference: Path, published_onnx: Path, recording: Floats, frames: int
+) -> None:
+    import torch
+
+    from imse.checkpoint import load
+
+    scale = 1 / np.sqrt(np.square(recording).mean())
+    samples = (frames - 1) * 100 + 1
+    magnitude, phase = analyse(np.stack([recording[:samples], recording[-samples:]]) * scale)
+    ours, our_phase = OnnxEngine(published_onnx).run(magnitude, phase)
+    with torch.no_grad():
+        network = load(reference / "imse_g_best_pesq_3.399")
+        theirs, their_phase = (t.numpy() for t in network(torch.from_numpy(magnitude), torch.from_numpy(phase)))
+    assert ours.shape == (2, 256, frames)
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    np.testing.assert_allclose(ours * np.exp(1j * our_phase), theirs * np.exp(1j * their_phase), atol=1e-3)
+
+
+@pytest.mark.parametrize("samples", [1_000, 30_700, 50_000])
+def test_onnx_and_torch_engines_agree(small_weights: Path, recording: Floats, samples: int) -> None:
+    x = recording[:samples]
+    in_torch = Enhancer(small_weights, "torch").enhance(x, 16_000)
+    in_onnx = Enhancer(small_weights.with_suffix(".onnx")).enhance(x, 16_000)
+    assert snr_db(in_torch, in_onnx) > 50
+
+
+def test_torch_engine_takes_batches(small_weights: Path, recording: Floats) -> None:
+    segments = np.stack([recording[start : start + 30_700] for start in (0, 20_000, 40_000)])
+    engine = TorchEngine(small_weights)
+    together = engine(segments).waveform
+    for one, waveform in zip(segments, together, strict=True):
+        np.testing.assert_allclose(engine(one[np.newaxis]).waveform[0], waveform, atol=1e-5)
+
+
+def test_no_seam_can_be_heard(published: Enhancer, data: Path) -> None:
+    """At the joins, segments differ from each other no more than the signal enhanced at once does anywhere else.
+
+    The difference to the network's answer to the whole recording is measured per 10 ms; around the joins its median
+    may not exceed what 90 % of the other frames have.
+    """
+    import soundfile
+
+    x, _ = soundfile.read(data / "test" / "dns2020_no_reverb" / "noisy" / "fileid_14.flac", dtype="float32")
+    scale = np.float32(1 / np.sqrt(np.square(x).mean()))
+    whole = published._engine((x * scale)[np.newaxis]).waveform[0] / scale
+    difference = published.enhance(x, 16_000) - whole
+    frames = np.square(difference[: len(x) // 160 * 160].reshape(-1, 160)).mean(1)
+    segmentation = OverlappingSegments()
+    joins = [segment.begin // 160 + i for segment in list(segmentation.plan(len(x)))[1:] for i in range(-2, 12)]
+    assert len(joins) == 2 * 14
+    assert np.median(frames[joins]) <= np.quantile(np.delete(frames, joins), 0.9)
+    # A hard cut, for comparison, is heard as a step: the cross-fade leaves none.
+    steps = np.abs(np.diff(difference))
+    at_joins = max(steps[segment.begin - 1] for segment in list(segmentation.plan(len(x)))[1:])
+    assert at_joins <= np.quantile(steps, 0.999)
+
+
+def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
+    """At 48 kHz: what is above 8 kHz stays while somebody speaks and is turned down with the noise in pauses."""
+    import soundfile
+
+    folder = data / "test" / "voicebank_demand"
+    clean, _ = soundfile.read(folder / "clean" / "p232_009.flac", dtype="float32")
+    rng = np.random.default_rng(5)
+    wide = soxr.resample(clean, 16_000, 48_000)
+    envelope = np.sqrt(np.convolve(np.square(wide), np.ones(960) / 960, "same"))
+    carrier = soxr.resample(rng.standard_normal(len(wide) // 3 + 1).astype(np.float32), 16_000, 48_000)[: len(wide)]
+    carrier = np.resize(carrier, len(wide)) * np.cos(2 * np.pi * 12_000 / 48_000 * np.arange(len(wide)))
+    high = (0.3 * envelope * carrier).astype(np.float32)  # 4 to 20 kHz, as loud as the speech is
+    hiss = (0.01 * rng.standard_normal(len(wide))).astype(np.float32)
+    enhanced = published.enhance(wide + high + hiss, 48_000)
+
+    def above_8_khz(x: Floats) -> Floats:
+        spectrum = np.fft.rfft(x)
+        spectrum[: int(len(x) * 9_000 / 48_000)] = 0
+        return np.asarray(np.fft.irfft(spectrum, len(x)), np.float32)
+
+    loud = envelope > 0.3 * envelope.max()
+    pause = envelope < 0.005 * envelope.max()
+    assert loud.mean() > 0.05
+    assert pause.mean() > 0.05
+    before, after = above_8_khz(wide + high + hiss), above_8_khz(enhanced)
+
+    def change_db(where: NDArray[np.bool_]) -> float:
+        return float(10 * np.log10(np.square(after[where]).mean() / np.square(before[where]).mean()))
+
+    assert change_db(loud) > -3
+    assert change_db(pause) < -10
+
+
+def test_enhance_asks_for_weights_until_there_are_some() -> None:
+    assert imse.__all__ == ["Enhancer", "__version__", "enhance"]

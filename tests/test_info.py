@@ -1,0 +1,86 @@
+"""`imse info`: what weights say of themselves, and the family side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from unittest.mock import patch
+
+import onnx
+import pytest
+
+import imse
+from imse.checkpoint import save
+from imse.errors import ImseError
+from imse.info import compare, describe
+from imse.nn import Network, NetworkConfig
+from imse.weights import CONFIG_KEY
+
+SMALL = NetworkConfig(channels=8, blocks=1, bins=16)
+
+
+def onnx_file(path: Path, metadata: dict[str, str]) -> Path:
+    """An ONNX file that does nothing, with metadata."""
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    same = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "same", [value], [same])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    save(Network(SMALL), tmp_path / "a.safetensors", {"license": "CC0-1.0", "name": "tiny"})
+    lines = describe(tmp_path / "a.safetensors").splitlines()
+    assert lines[0] == f"weights        {tmp_path / 'a.safetensors'} (0.2 MB)"
+    assert lines[1:5] == [
+        "network        channels 8, blocks 1, bins 16, attention mala, embedding idconv",
+        "license        CC0-1.0",
+        "training data  not stated in the file",
+        "name           tiny",
+    ]
+    total = f"{sum(p.numel() for p in Network(SMALL).parameters()):,}"
+    assert lines[-1].split() == ["total", total, "0.05"]
+
+
+def test_onnx_needs_no_torch(tmp_path: Path) -> None:
+    code = """if True:
+        import sys, pathlib, imse.info
+        print(imse.info.describe(pathlib.Path(sys.argv[1])))
+        assert "torch" not in sys.modules
+    """
+    metadata = {CONFIG_KEY: json.dumps(asdict(SMALL)), "license": "CC0-1.0", "training_data": "none"}
+    file = onnx_file(tmp_path / "a.onnx", metadata)
+    environment = {**os.environ, "PYTHONPATH": str(Path(imse.__file__).parents[1])}
+    printed = subprocess.run(
+        [sys.executable, "-c", code, file], check=True, capture_output=True, text=True, env=environment
+    )
+    assert printed.stdout.splitlines()[1:] == [
+        "network        channels 8, blocks 1, bins 16, attention mala, embedding idconv",
+        "license        CC0-1.0",
+        "training data  none",
+    ]
+
+
+def test_onnx_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(ImseError, match=r"a\.onnx: an ONNX file, but not one that 'imse export' wrote"):
+        describe(onnx_file(tmp_path / "a.onnx", {}))
+    (tmp_path / "b.onnx").write_text("text")
+    with pytest.raises(ImseError, match=r"b\.onnx: not an ONNX file, or a damaged one"):
+        describe(tmp_path / "b.onnx")
+
+
+def test_compare() -> None:
+    with patch("imse.nn.cost.real_time_factors", return_value=[0.4, 0.3, 0.3, 0.2]):
+        text = compare()
+    rows = {line[:34].strip(): line[34:].split() for line in text.splitlines()}
+    assert rows["parameters, as published"] == ["513,015", "507,427", "438,583", "432,995"]
+    assert rows["parameters, live"] == ["511,408", "505,820", "436,976", "431,388"]
+    assert rows["relative to MUSE"] == ["1.00", "0.75", "0.75", "0.50"]
+    assert rows["state in float32, MB"] == ["2.05", "2.02", "1.75", "1.73"]
+    assert "15.6% fewer parameters than MUSE. The paper's 16.8% and 0.427 M leave out" in text
