@@ -28,7 +28,19 @@ def measure(minutes: float, weights: str) -> tuple[float, float]:
         with soundfile.SoundFile(source, "w", sample_rate, 1) as file:
             while file.frames < minutes * 60 * sample_rate:
                 file.write(samples)
-        command = [sys.executable, "-m", "imse", "enhance", source, "-o", target, "--weights", weights, "--threads", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "imse",
+            "enhance",
+            source,
+            "-o",
+            target,
+            "--weights",
+            weights,
+            "--threads",
+            "1",
+        ]
         started = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         elapsed = time.perf_counter() - started
