@@ -2,8 +2,8 @@
 
     python benchmarks/pauses.py recipes/small.toml [WEIGHTS]
 
-The mixtures are the held-out voices and noises of a recipe, which no training saw, at 10 dB. A pause is a frame of 20 ms
-in which the clean speech is at least 40 dB below its loudest frame. Prints medians over the mixtures, in dB.
+The mixtures are of the held-out voices and noises of a recipe, which no training saw, at 10 dB. A pause is a frame of
+20 ms in which the clean speech is at least 40 dB below its loudest frame. Prints medians over the mixtures, in dB.
 """
 
 from __future__ import annotations

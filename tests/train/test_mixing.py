@@ -138,7 +138,7 @@ def test_damage() -> None:
     wave = torch.tensor([[0.5, -1.0, 0.1]])
     assert clip_peaks(wave, torch.tensor([[0.4]])).tolist()[0] == pytest.approx([0.4, -0.4, 0.1])
     ramp = torch.linspace(-1, 1, 1_001)
-    assert len(mu_law(ramp).unique()) <= 256
+    assert len(set(mu_law(ramp).tolist())) <= 256
     assert (mu_law(ramp) - ramp).abs().max() < 0.03
 
 

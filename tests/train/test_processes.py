@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as processes
+from torch.multiprocessing.spawn import spawn
 
 from imse.train.loop import Run
 from imse.train.recipe import Recipe
@@ -22,7 +22,7 @@ def train(rank: int, world: int, recipe: Recipe, port: int, results: Path) -> No
 
     torch.set_num_threads(1)
     # Each process drops other values out, which is right, but not what is compared here.
-    torch.nn.Dropout.forward = lambda self, x: x  # type: ignore[method-assign]
+    setattr(torch.nn.Dropout, "forward", lambda _, x: x)  # noqa: B010 - a method, to the type checker
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world)}
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
     os.environ |= {"GROUP_RANK": "0", "ROLE_RANK": str(rank), "ROLE_WORLD_SIZE": str(world)}
@@ -57,7 +57,7 @@ def test_two_processes_get_the_gradients_of_one(adversarial: Recipe, tmp_path: P
     recipe = replace(adversarial, optim=replace(adversarial.optim, clip_norm=0.0))
     for world in (1, 2):
         own = replace(recipe, run=replace(recipe.run, folder=str(tmp_path / f"run{world}")))
-        processes.spawn(train, (world, own, free_port(), tmp_path), nprocs=world)
+        spawn(train, (world, own, free_port(), tmp_path), nprocs=world)  # type: ignore[no-untyped-call]
     alone = torch.load(tmp_path / "1.0.pt", weights_only=True)
     for rank in (0, 1):
         assert difference(torch.load(tmp_path / f"2.{rank}.pt", weights_only=True), alone) < 1e-4

@@ -106,6 +106,8 @@ def test_resume_errors_say_why(recipe: Recipe) -> None:
         Run(recipe, make_fabric(recipe), resume=True)
     with running(recipe) as run:
         run.save()
+    with pytest.raises(state.ResumeError, match="holds a run already"):
+        Run(recipe, make_fabric(recipe))
     other = replace(recipe, optim=replace(recipe.optim, lr=1.0))
     with pytest.raises(state.ResumeError, match=r"optim\.lr"):
         Run(other, make_fabric(other), resume=True)

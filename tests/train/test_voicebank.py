@@ -47,8 +47,9 @@ def test_files_are_resampled_listed_and_split(root: Path) -> None:
         "p226",
         "0.100",
     ]
-    folders = (str(target / "train" / kind) for kind in ("clean", "noisy"))
-    split = split_pairs(DataConfig("", *folders, held_out_speakers=voicebank.HELD_OUT))
+    folder = target / "train"
+    pairs = DataConfig(clean=str(folder / "clean"), noisy=str(folder / "noisy"), held_out_speakers=voicebank.HELD_OUT)
+    split = split_pairs(pairs)
     assert {recording.label for recording in split.train} == {"p228"}
 
 

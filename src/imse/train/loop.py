@@ -42,7 +42,11 @@ class Run:
         self._recipe, self._fabric = recipe, fabric
         self._folder = Path(recipe.run.folder)
         self._seconds, self._best = 0.0, float("-inf")
-        content = state.load(self._folder, dataclasses.asdict(recipe)) if resume else None
+        if resume:
+            content = state.load(self._folder, dataclasses.asdict(recipe))
+        else:
+            content = None
+            state.check_new(self._folder)
         source, self._utterances = open_data(recipe, fabric.device)
         self.trainer = Trainer(recipe, source, fabric)
         if content:

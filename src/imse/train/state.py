@@ -29,6 +29,14 @@ def save(state: dict[str, Any], folder: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def check_new(folder: Path) -> None:
+    """Raise `ResumeError` where a new run would take the place of an old one."""
+    if (folder / LAST).exists():
+        raise ResumeError(
+            f"{folder}: holds a run already; --resume goes on with it, --set run.folder=... leaves it alone"
+        )
+
+
 def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """Read the state of a run.
 
