@@ -14,7 +14,7 @@ from imse.train.mixing import Batch
 from imse.train.perceptual import PerceptualLoss
 from imse.train.recipe import LossConfig
 
-Network = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Spectra:
     estimate: tuple[Tensor, Tensor]
 
 
-def enhance(network: Network, batch: Batch) -> Spectra:
+def enhance(network: Forward, batch: Batch) -> Spectra:
     """Run the network on a batch; its output is float32 whatever precision it computes in."""
     with torch.no_grad():
         noisy, clean = analyse(batch.noisy), analyse(batch.clean)

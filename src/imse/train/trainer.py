@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from imse.nn import IMSE
+from imse.nn import Network
 from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
 from imse.train.mixing import Draw
@@ -67,7 +67,7 @@ class Trainer:
         self._rows = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
 
         torch.manual_seed(recipe.seed)
-        self.network = IMSE(recipe.network).to(fabric.device)
+        self.network = Network(recipe.network).to(fabric.device)
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay
         )
@@ -80,10 +80,10 @@ class Trainer:
         self._adversary = Adversary(optim, fabric, recipe.loss.pesq_workers) if recipe.loss.metric > 0 else None
 
     @property
-    def shipped(self) -> IMSE:
+    def shipped(self) -> Network:
         """The network that is validated and exported: the averaged one where there is an average."""
         network = self._average.module if self._average else self.network
-        assert isinstance(network, IMSE)
+        assert isinstance(network, Network)
         return network
 
     def train_step(self, progress: float) -> dict[str, Tensor]:
