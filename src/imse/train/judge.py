@@ -6,29 +6,11 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from imse.spectrum import SAMPLE_RATE
 from imse.train.discriminator import Judged
-
-
-def quality(clean: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
-    """Wide-band PESQ mapped from [1, 4.5] to [0, 1]; nan where it cannot be computed (no speech, say).
-
-    Args:
-        clean: Waveform [samples] at 16 kHz, of any level.
-        estimate: Waveform [samples], likewise.
-    """
-    from pesq import PesqError, pesq
-
-    peak = max(float(np.abs(clean).max()), float(np.abs(estimate).max()), 1e-6)
-    try:
-        return (float(pesq(SAMPLE_RATE, clean / peak, estimate / peak, "wb")) - 1) / 3.5
-    except (PesqError, ValueError):
-        return float("nan")
+from imse.train.quality import quality
 
 
 class Judge:

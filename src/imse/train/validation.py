@@ -13,14 +13,13 @@ import numpy as np
 import torch
 
 from imse.enhancer import Enhancer
-from imse.evaluate.measures import score
 from imse.spectrum import SAMPLE_RATE, Floats
 from imse.train.corpus import Corpus
 from imse.train.manifest import DataError
 from imse.train.mixing import generator
+from imse.train.quality import METRICS, metrics
 from imse.train.recipe import ValidationConfig
 
-METRICS = ("pesq_wb", "stoi", "si_sdr_db")
 _SECONDS = (1.5, 10.0)  # utterances shorter or longer than this are passed over
 
 
@@ -99,12 +98,8 @@ def measure(pairs: Sequence[tuple[Floats, Floats]], workers: int) -> dict[str, l
         workers: Processes; one computes here.
     """
     if workers < 2:
-        scored = [_score(pair) for pair in pairs]
+        scored = [metrics(pair) for pair in pairs]
     else:
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            scored = list(pool.map(_score, pairs, chunksize=4))
+            scored = list(pool.map(metrics, pairs, chunksize=4))
     return {name: [row.get(name, math.nan) for row in scored] for name in METRICS}
-
-
-def _score(pair: tuple[Floats, Floats]) -> dict[str, float]:
-    return score(*pair, METRICS).values
