@@ -9,20 +9,25 @@ import typer
 
 from imse import __version__
 from imse.cli.convert import convert
+from imse.cli.data import data
 from imse.cli.enhance import enhance
 from imse.cli.evaluate import evaluate
 from imse.cli.export import export
 from imse.cli.info import info
+from imse.cli.train import train
 from imse.errors import ImseError, describe
 
 # The extra that installs a module, for the line that a user sees when it is missing.
 _EXTRAS = {
     "av": "av",
+    "lightning_fabric": "train",
     "onnx": "export",
     "pesq": "eval",
+    "pyroomacoustics": "train",
     "pystoi": "eval",
     "safetensors": "torch",
     "speechmos": "eval",
+    "tensorboard": "train",
     "torch": "torch",
 }
 
@@ -40,6 +45,8 @@ app.command()(info)
 app.command()(export)
 app.command()(convert)
 app.command()(evaluate)
+app.command()(train)
+app.add_typer(data)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,33 @@
+"""`imse train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="A recipe: a TOML file, see recipes/ and docs/training.md.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as optim.lr=1e-3.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+) -> None:
+    """Train a network. Needs imse[train].
+
+    Several devices: torchrun --nproc-per-node N -m imse train recipes/default.toml
+
+    Example: imse train recipes/default.toml --set run.folder=runs/mine
+    """
+    from imse.train.loop import Run
+    from imse.train.recipe_file import read
+    from imse.train.trainer import make_fabric
+
+    recipe = read(config, settings or ())
+    run = Run(recipe, make_fabric(recipe), resume=resume)
+    try:
+        run.train()
+    finally:
+        run.trainer.close()

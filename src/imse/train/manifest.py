@@ -1,0 +1,156 @@
+"""Which recordings a run trains on and which it holds out: manifests of speech and noise, and paired folders.
+
+Everything that can be wrong with a file's name or header is found here, before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import soundfile
+
+from imse.errors import ImseError
+from imse.spectrum import SAMPLE_RATE
+from imse.train.recipe import DataConfig
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
+_COLUMNS = ("file", "kind", "source", "speaker_or_type", "seconds")
+
+
+class DataError(ImseError, ValueError):
+    """Training data that cannot be used; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One file of a corpus.
+
+    Attributes:
+        path: The file.
+        kind: "speech" or "noise"; in a pair, the clean file is speech and the noisy one "noisy".
+        label: Speaker or noise type.
+    """
+
+    path: Path
+    kind: Literal["speech", "noise", "noisy"]
+    label: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Recordings to train on and recordings held out: no speaker and no noise type is in both."""
+
+    train: list[Recording]
+    held_out: list[Recording]
+
+
+def read_manifest(path: Path) -> list[tuple[Recording, str]]:
+    """The recordings of a tab-separated manifest, each with its source.
+
+    Raises:
+        DataError: A column or a file is missing, or a kind is neither speech nor noise.
+        OSError: The manifest cannot be read.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        absent = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+        if absent:
+            raise DataError(f"{path}: no column '{absent[0]}' in this manifest")
+        listed = list(rows)
+    recordings: list[tuple[Recording, str]] = []
+    for line, row in enumerate(listed, start=2):
+        recording = path.parent / row["file"]
+        kind = row["kind"]
+        if kind not in ("speech", "noise"):
+            raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not '{kind}'")
+        if not recording.is_file():
+            raise DataError(f"{recording}: no such file, though {path}:{line} lists it")
+        recordings.append((Recording(recording, kind, row["speaker_or_type"]), row["source"]))  # type: ignore[arg-type]
+    return recordings
+
+
+def split_manifest(config: DataConfig) -> Split:
+    """Divide a manifest by the speakers and noise types that the recipe holds out.
+
+    Raises:
+        DataError: A name held out or skipped is not in the manifest, or a part is left without speech or noise.
+        OSError: The manifest cannot be read.
+    """
+    path = Path(config.manifest)
+    listed = read_manifest(path)
+    _known(config.skip_sources, {source for _, source in listed}, "data.skip_sources", path)
+    kept = [recording for recording, source in listed if source not in config.skip_sources]
+    held = {"speech": set(config.held_out_speakers), "noise": set(config.held_out_noises)}
+    for kind, key in (("speech", "held_out_speakers"), ("noise", "held_out_noises")):
+        _known(held[kind], {r.label for r in kept if r.kind == kind}, f"data.{key}", path)
+    split = Split([], [])
+    for recording in kept:
+        (split.held_out if recording.label in held[recording.kind] else split.train).append(recording)
+    for name, part in (("training", split.train), ("validation", split.held_out)):
+        for kind in ("speech", "noise"):
+            if not any(recording.kind == kind for recording in part):
+                raise DataError(f"{path}: no {kind} is left for {name}")
+    return split
+
+
+def _known(wanted: Iterable[str], there: set[str], key: str, path: Path) -> None:
+    unknown = sorted(set(wanted) - there)
+    if unknown:
+        raise DataError(f"{key}: '{unknown[0]}' is not in {path}")
+
+
+def split_pairs(config: DataConfig) -> Split:
+    """Match clean and noisy files by their path below the folder, and hold out speakers.
+
+    The speaker of a file is its name up to the first "_", as in VoiceBank+DEMAND. Recordings come as clean, noisy,
+    clean, noisy, ...
+
+    Raises:
+        DataError: A folder or a counterpart is missing, lengths or rates differ, or nothing is left of a part.
+    """
+    clean, noisy = Path(config.clean), Path(config.noisy)
+    names = _names(clean)
+    other = _names(noisy)
+    if names != other:
+        lone = min(names ^ other)
+        there, missing = (clean, noisy) if lone in names else (noisy, clean)
+        raise DataError(f"{there / lone}: no counterpart in {missing}")
+    split = Split([], [])
+    for name in sorted(names):
+        label = name.name.partition("_")[0]
+        _check_pair(clean / name, noisy / name)
+        part = split.held_out if label in config.held_out_speakers else split.train
+        part += [Recording(clean / name, "speech", label), Recording(noisy / name, "noisy", label)]
+    _known(config.held_out_speakers, {r.label for r in split.held_out}, "data.held_out_speakers", clean)
+    if not split.train or not split.held_out:
+        raise DataError(f"{clean}: nothing is left for {'validation' if split.train else 'training'}")
+    return split
+
+
+def _names(folder: Path) -> set[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES}
+    if not names:
+        raise DataError(f"{folder}: no audio files in this folder")
+    return names
+
+
+def _check_pair(clean: Path, noisy: Path) -> None:
+    lengths = [_samples(path) for path in (clean, noisy)]
+    if lengths[0] != lengths[1]:
+        raise DataError(f"{noisy}: {lengths[1]} samples, but its clean counterpart has {lengths[0]}")
+
+
+def _samples(path: Path) -> int:
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{path}: not readable as audio") from error
+    if header.samplerate != SAMPLE_RATE:
+        raise DataError(f"{path}: {header.samplerate} Hz instead of {SAMPLE_RATE}; see 'imse data'")
+    return int(header.frames)

@@ -1,0 +1,230 @@
+"""Mixtures made on the fly, a pure function of (seed, step): the same whatever the device's number or speed.
+
+All random numbers of a step are drawn on the CPU for the whole batch, from a generator seeded by seed and step; then
+each process takes its rows to its device, where cutting, filtering, mixing and scaling happen in batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imse.train.augment import Colour, clip_peaks, convolve, mu_law
+from imse.train.corpus import Corpus
+from imse.train.recipe import MixingConfig, Range
+
+_QUIETEST = 10 ** (-60 / 20)  # of a noise segment relative to its recording: a pause in it is not blown up further
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Segments to learn from.
+
+    Attributes:
+        noisy: Input waveforms [B, samples], scaled to unit RMS of their utterance.
+        clean: Targets [B, samples], scaled by the same factors.
+    """
+
+    noisy: Tensor
+    clean: Tensor
+
+
+def generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
+    """A generator on the CPU whose state depends on its arguments alone."""
+    state = np.random.SeedSequence((seed, step, purpose)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+class Draw:
+    """Draws of one step for the whole batch, of which one process keeps its rows.
+
+    Args:
+        seed: Seed of the run.
+        step: Step of the run.
+        batch_size: Segments of the step over all processes.
+        rows: The rows of this process.
+    """
+
+    def __init__(self, seed: int, step: int, batch_size: int, rows: slice) -> None:
+        self._generator = generator(seed, step)
+        self._batch_size = batch_size
+        self._rows = rows
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """Numbers in [low, high) of shape [B, *shape]."""
+        drawn = torch.rand(self._batch_size, *shape, generator=self._generator)
+        return low + (high - low) * drawn[self._rows]
+
+    def within(self, limits: Range, *shape: int) -> Tensor:
+        """As `uniform`, from a pair of limits."""
+        return self.uniform(limits[0], limits[1], *shape)
+
+    def chance(self, probability: float) -> Tensor:
+        """True with a probability, [B]."""
+        return self.uniform(0, 1) < probability
+
+    def index(self, cumulative: Tensor, *shape: int) -> Tensor:
+        """Indices [B, *shape] drawn with the weights whose normalised running sum (float64) is given."""
+        drawn = self.uniform(0, 1, *shape).double()
+        return torch.searchsorted(cumulative, drawn, right=True).clamp(max=len(cumulative) - 1)
+
+
+class Mixer:
+    """Mixtures of clean speech and noise.
+
+    Args:
+        corpus: Speech and noise recordings.
+        config: How to mix.
+        samples: Samples of a segment.
+        rooms: Impulse responses to draw from, see `imse.train.rooms`; needed where `config.room` is not 0.
+    """
+
+    def __init__(
+        self, corpus: Corpus, config: MixingConfig, samples: int, rooms: tuple[Tensor, Tensor] | None = None
+    ) -> None:
+        self._corpus, self._config, self._samples, self._rooms = corpus, config, samples, rooms
+        self._speech, self._speech_weight = _weights(corpus, "speech", by_label=False)
+        self._noise, self._noise_weight = _weights(corpus, "noise", by_label=True)
+        self._colour = Colour(samples, corpus.samples.device)
+
+    def batch(self, draw: Draw) -> Batch:
+        """The mixtures of one step."""
+        config, corpus = self._config, self._corpus
+        device = corpus.samples.device
+
+        def put(x: Tensor) -> Tensor:
+            return x.to(device, non_blocking=True).unsqueeze(-1)
+
+        speaker = self._speech[draw.index(self._speech_weight)]
+        speech = corpus.cut(speaker, self._offset(draw, speaker), self._samples)
+        noise = self._noises(draw)
+
+        # Levels: the speech's from its whole utterance, so that a pause stays a pause.
+        unit = put(1 / corpus.active_rms[speaker])
+        speech = speech * unit
+        speech_power = (put(corpus.rms[speaker]) * unit).square()
+        snr = put(draw.within(config.snr_db))
+        noise_gain = 10 ** (-snr / 20) * put(~draw.chance(config.pure_speech))
+        keep = put(~draw.chance(config.pure_noise))
+        speech, speech_power = speech * keep, speech_power * keep
+        noise = noise * torch.where(keep, noise_gain, 1.0)
+
+        if config.colour > 0 or config.band_limit > 0:
+            speech, noise = self._filter(draw, speech, noise)
+        clean = speech
+        if config.room > 0:
+            assert self._rooms is not None
+            speech, clean = self._place(draw, speech)
+        noisy = self._damage(draw, speech + noise)
+        scale = torch.rsqrt(speech_power + noise.square().mean(-1, keepdim=True) + 1e-8)
+        return Batch(noisy * scale, clean * scale)
+
+    def _offset(self, draw: Draw, recording: Tensor) -> Tensor:
+        """A first sample such that the segment overlaps the recording as far as it can."""
+        slack = self._corpus.lengths[recording] - self._samples
+        shape = recording.shape[1:]
+        return torch.floor(draw.uniform(0, 1, *shape) * (slack.abs() + 1)).long() * slack.sign()
+
+    def _noises(self, draw: Draw) -> Tensor:
+        """Noise of unit RMS [B, samples]: one recording, two, or babble."""
+        config = self._config
+        first = self._unit_noise(draw)
+        if config.second_noise > 0:
+            gain = 10 ** (draw.uniform(-10, 0) / 20) * draw.chance(config.second_noise)
+            first = first + gain.to(first.device).unsqueeze(-1) * self._unit_noise(draw)
+        if config.babble > 0:
+            chosen = draw.chance(config.babble).to(first.device).unsqueeze(-1)
+            first = torch.where(chosen, self._babble(draw), first)
+        return first
+
+    def _unit_noise(self, draw: Draw) -> Tensor:
+        corpus = self._corpus
+        recording = self._noise[draw.index(self._noise_weight)]
+        noise = corpus.cut(recording, self._offset(draw, recording), self._samples)
+        floor = corpus.rms[recording].to(noise.device, non_blocking=True).unsqueeze(-1) * _QUIETEST + 1e-6
+        return noise / noise.square().mean(-1, keepdim=True).sqrt().maximum(floor)
+
+    def _babble(self, draw: Draw) -> Tensor:
+        """Several voices at once, of unit RMS."""
+        fewest, most = (int(count) for count in self._config.babble_voices)
+        speaker = self._speech[draw.index(self._speech_weight, most)]
+        voices = self._corpus.cut(speaker, self._offset(draw, speaker), self._samples)
+        count = torch.floor(draw.uniform(fewest, most + 1)).unsqueeze(-1)
+        gain = 10 ** (draw.uniform(-6, 0, most) / 20) / self._corpus.active_rms[speaker] * (torch.arange(most) < count)
+        babble = (voices * gain.to(voices.device).unsqueeze(-1)).sum(1)
+        return babble / (babble.square().mean(-1, keepdim=True).sqrt() + 1e-6)
+
+    def _filter(self, draw: Draw, speech: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        config = self._config
+        points = self._colour.points
+
+        def curve(rows: Tensor) -> Tensor:
+            return draw.uniform(-config.colour_db, config.colour_db, points) * rows.unsqueeze(-1)
+
+        of_speech, of_noise = curve(draw.chance(config.colour)), curve(draw.chance(config.colour))
+        cutoff = torch.where(draw.chance(config.band_limit), draw.uniform(3_000, 7_500), torch.inf)
+        speech = self._colour(speech, of_speech, cutoff)
+        return speech, self._colour(noise, of_noise, cutoff)
+
+    def _place(self, draw: Draw, speech: Tensor) -> tuple[Tensor, Tensor]:
+        """Speech in a room, and what of it counts as clean: the direct sound with its early reflections."""
+        assert self._rooms is not None
+        room = torch.floor(draw.uniform(0, len(self._rooms[0]))).long()
+        inside = draw.chance(self._config.room).to(speech.device).unsqueeze(-1)
+        reverberant, direct = (convolve(speech, responses[room.to(responses.device)]) for responses in self._rooms)
+        return torch.where(inside, reverberant, speech), torch.where(inside, direct, speech)
+
+    def _damage(self, draw: Draw, noisy: Tensor) -> Tensor:
+        config = self._config
+        damages: list[tuple[float, Callable[[Tensor], Tensor]]] = []
+        if config.clipping > 0:
+            share = draw.uniform(0.2, 0.8).to(noisy.device).unsqueeze(-1)
+            damages.append((config.clipping, lambda x: clip_peaks(x, share)))
+        if config.codec > 0:
+            level = 10 ** (draw.within(config.level_db) / 20).to(noisy.device).unsqueeze(-1)
+            damages.append((config.codec, lambda x: mu_law(x * level) / level))
+        for probability, damage in damages:
+            chosen = draw.chance(probability).to(noisy.device).unsqueeze(-1)
+            noisy = torch.where(chosen, damage(noisy), noisy)
+        return noisy
+
+
+class Pairs:
+    """Segments of recorded pairs of clean and noisy speech.
+
+    Args:
+        corpus: Recordings in the order clean, noisy, clean, noisy, ...
+        samples: Samples of a segment; shorter recordings are padded with silence, as the authors do.
+    """
+
+    def __init__(self, corpus: Corpus, samples: int) -> None:
+        self._corpus, self._samples = corpus, samples
+        self._even = torch.linspace(0, 1, len(corpus.recordings) // 2 + 1, dtype=torch.float64)[1:]
+
+    def batch(self, draw: Draw) -> Batch:
+        """The segments of one step."""
+        corpus = self._corpus
+        clean = draw.index(self._even) * 2
+        slack = (corpus.lengths[clean] - self._samples).clamp(min=0)
+        offset = torch.floor(draw.uniform(0, 1) * (slack + 1)).long()
+        scale = (1 / (corpus.rms[clean + 1] + 1e-8)).to(corpus.samples.device, non_blocking=True).unsqueeze(-1)
+        return Batch(
+            noisy=corpus.cut(clean + 1, offset, self._samples) * scale,
+            clean=corpus.cut(clean, offset, self._samples) * scale,
+        )
+
+
+def _weights(corpus: Corpus, kind: str, *, by_label: bool) -> tuple[Tensor, Tensor]:
+    """Recordings of a kind, and the running sum of their weights: by seconds, or every label as often as any other."""
+    chosen = [i for i, recording in enumerate(corpus.recordings) if recording.kind == kind]
+    weight = corpus.lengths[chosen].double()
+    if by_label:
+        labels = [corpus.recordings[i].label for i in chosen]
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+        group = torch.tensor([numbers[label] for label in labels])
+        weight = weight / torch.zeros(len(numbers), dtype=torch.float64).index_add(0, group, weight)[group]
+    return torch.tensor(chosen), (weight / weight.sum()).cumsum(0)

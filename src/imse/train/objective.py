@@ -1,0 +1,86 @@
+"""The objective of one batch: spectra in, weighted terms out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from imse.nn.spectrum import analyse, compress, stft, synthesise
+from imse.train import losses
+from imse.train.mixing import Batch
+from imse.train.perceptual import PerceptualLoss
+from imse.train.recipe import LossConfig
+
+Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Compressed magnitude and phase [B, bins, T] each, of the input, of the target and of the estimate."""
+
+    noisy: tuple[Tensor, Tensor]
+    clean: tuple[Tensor, Tensor]
+    estimate: tuple[Tensor, Tensor]
+
+
+def enhance(network: Forward, batch: Batch) -> Spectra:
+    """Run the network on a batch; its output is float32 whatever precision it computes in."""
+    with torch.no_grad():
+        noisy, clean = analyse(batch.noisy), analyse(batch.clean)
+    magnitude, phase = network(*noisy)
+    return Spectra(noisy, clean, (magnitude.float(), phase.float()))
+
+
+class Objective:
+    """The weighted terms of the loss without the metric term, which needs the discriminator.
+
+    Args:
+        config: Weights; a term of weight 0 is not computed.
+        device: Where batches are.
+    """
+
+    def __init__(self, config: LossConfig, device: torch.device) -> None:
+        self._config = config
+        self._perceptual = PerceptualLoss().to(device) if config.perceptual else None
+
+    def __call__(self, spectra: Spectra, batch: Batch, waveform: Tensor | None = None) -> dict[str, Tensor]:
+        """Unweighted terms by the name of their weight in `LossConfig`.
+
+        Args:
+            spectra: What `enhance` returned.
+            batch: What it was given.
+            waveform: What the estimate synthesises to [B, samples], if that is already known.
+        """
+        config = self._config
+        estimate, clean = losses.cartesian(*spectra.estimate), losses.cartesian(*spectra.clean)
+        terms: dict[str, Tensor] = {}
+        if config.magnitude:
+            terms["magnitude"] = losses.magnitude_loss(spectra.estimate[0], spectra.clean[0])
+        if config.phase:
+            terms["phase"] = losses.phase_loss(spectra.estimate[1], spectra.clean[1])
+        if config.complex:
+            terms["complex"] = losses.complex_loss(estimate, clean)
+        if not (config.consistency or config.si_sdr or self._perceptual):
+            return terms
+        if waveform is None:
+            waveform = synthesise(*spectra.estimate, batch.noisy.shape[-1])
+        if config.si_sdr:
+            terms["si_sdr"] = losses.si_sdr_loss(waveform, batch.clean)
+        if config.consistency or self._perceptual:
+            spectrum = stft(waveform)
+            if config.consistency:
+                analysed, _ = compress(spectrum)
+                scale = analysed / (spectrum.abs() + 1e-4)
+                again = torch.stack([spectrum.real * scale, spectrum.imag * scale], dim=1)
+                terms["consistency"] = losses.consistency_loss(estimate, again)
+            if self._perceptual:
+                power = spectrum.real.square() + spectrum.imag.square()
+                terms["perceptual"] = self._perceptual(power, stft(batch.clean).abs().square())
+        return terms
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """Weighted sum of terms."""
+        return torch.stack([getattr(self._config, name) * term for name, term in terms.items()]).sum()

@@ -1,0 +1,36 @@
+"""What worker processes compute. No torch here, so that they start quickly and stay small."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from imse.evaluate.errors import Unscorable
+from imse.evaluate.external import pesq
+from imse.evaluate.measures import score
+from imse.spectrum import Floats
+
+METRICS = ("pesq_wb", "stoi", "si_sdr_db")
+
+
+def quality(clean: Floats, estimate: Floats) -> float:
+    """Wide-band PESQ mapped from [1, 4.5] to [0, 1]; nan where it cannot be computed (no speech, say).
+
+    Args:
+        clean: Waveform [samples] at 16 kHz, of any level.
+        estimate: Waveform [samples], likewise.
+    """
+    # PESQ aligns levels itself, but takes samples as 16-bit: what is above full scale would be cut off.
+    peak = max(float(np.abs(clean).max()), float(np.abs(estimate).max()))
+    if peak == 0:
+        return math.nan
+    try:
+        return (pesq(clean / peak, estimate / peak, "wb") - 1) / 3.5
+    except Unscorable:
+        return math.nan
+
+
+def metrics(pair: tuple[Floats, Floats]) -> dict[str, float]:
+    """`METRICS` of (clean, estimate) waveforms at 16 kHz, without those that cannot be computed."""
+    return score(*pair, METRICS).values

@@ -1,0 +1,209 @@
+"""What a training run is made of, as frozen dataclasses; `imse.train.recipe_file` reads them from TOML.
+
+The paper's setting is in the defaults where the paper has one (arXiv 2511.14515, section 3); a recipe states what
+differs. A run keeps its resolved recipe beside its checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from imse.errors import ImseError
+from imse.nn import NetworkConfig
+from imse.spectrum import N_FFT
+
+Range = tuple[float, float]
+
+
+class RecipeError(ImseError, ValueError):
+    """A recipe that cannot be run; the message names the key."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where sound comes from: pairs of folders, or manifests to mix from. Relative paths start at the recipe's folder.
+
+    Attributes:
+        manifest: Table of clean speech and noise (columns file, kind, source, speaker_or_type, seconds), files relative
+            to it; mixtures are made of it on the fly. Empty: paired folders.
+        clean: Folder of clean training recordings, for pairs.
+        noisy: Folder of their noisy counterparts: the same names, lengths and rates.
+        held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation.
+        held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
+        skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
+        cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
+    """
+
+    manifest: str = ""
+    clean: str = ""
+    noisy: str = ""
+    held_out_speakers: tuple[str, ...] = ()
+    held_out_noises: tuple[str, ...] = ()
+    skip_sources: tuple[str, ...] = ()
+    cache: str = ""
+
+
+@dataclass(frozen=True)
+class MixingConfig:
+    """How mixtures are made. Probabilities are per segment.
+
+    Attributes:
+        snr_db: Range of the signal-to-noise ratio, uniform in dB, over the segment.
+        level_db: Range of the mixture's level in dB below full scale; it matters to clipping and 16-bit damage alone,
+            since the network sees unit RMS.
+        second_noise: Probability that two noises are added up.
+        babble: Probability that the noise is babble, of `babble_voices` (range) voices of other speakers.
+        babble_voices: Fewest and most voices.
+        colour: Probability that speech, and independently noise, passes a random filter (microphone colour).
+        colour_db: Largest gain of that filter, either way.
+        band_limit: Probability that the mixture and its target are low-passed, as by a telephone or a codec.
+        room: Probability that speech is placed in a simulated room; the target keeps the early reflections.
+        rooms: How many rooms to simulate at the start.
+        clipping: Probability that the mixture is clipped.
+        codec: Probability that the mixture is quantised as by 8-bit mu-law telephony.
+        pure_noise: Probability of a segment without speech (the target is silence).
+        pure_speech: Probability of a segment without noise.
+    """
+
+    snr_db: Range = (-5.0, 20.0)
+    level_db: Range = (-35.0, -15.0)
+    second_noise: float = 0.2
+    babble: float = 0.15
+    babble_voices: Range = (3, 8)
+    colour: float = 0.3
+    colour_db: float = 9.0
+    band_limit: float = 0.0
+    room: float = 0.0
+    rooms: int = 200
+    clipping: float = 0.0
+    codec: float = 0.0
+    pure_noise: float = 0.0
+    pure_speech: float = 0.02
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weight of each term; 0 switches a term off, and what only it needs is then not computed.
+
+    Attributes:
+        magnitude: Squared error of the compressed magnitude.
+        phase: Anti-wrapped phase, group delay and instantaneous angular frequency.
+        complex: Squared error of the compressed complex spectrum.
+        metric: Metric discriminator on wide-band PESQ; 0 needs neither the discriminator nor PESQ.
+        consistency: Distance of the estimate from the nearest spectrum that is one of a waveform (MP-SENet).
+        perceptual: Disturbance in loudness, after PESQ (PMSQE).
+        si_sdr: Negative scale-invariant signal-to-distortion ratio, in dB.
+        pesq_workers: Processes that compute PESQ for the discriminator. Not a weight.
+    """
+
+    magnitude: float = 0.9
+    phase: float = 0.3
+    complex: float = 0.2
+    metric: float = 0.05
+    consistency: float = 0.0
+    perceptual: float = 0.0
+    si_sdr: float = 0.0
+    pesq_workers: int = 2
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Steps and step sizes.
+
+    Attributes:
+        steps: Optimiser steps in all.
+        minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such
+            a run depends on the speed of the machine, so it cannot be repeated bit for bit.
+        batch_size: Segments per step over all processes.
+        segment_samples: Samples of a segment at 16 kHz; 30,700 give the paper's 308 frames.
+        lr: Peak learning rate, of the network and of the discriminator.
+        betas: AdamW's averaging factors.
+        weight_decay: AdamW's weight decay.
+        schedule: "cosine" to zero at the last step, or "exponential" (`decay` every `decay_steps`).
+        warmup_steps: Steps of linear warm-up.
+        decay: Factor of the exponential schedule.
+        decay_steps: Steps between two factors; an epoch of the paper is 5,786 steps.
+        clip_norm: Largest norm of the gradient; 0 leaves it as it is.
+        ema: Decay of the moving average of the weights that is validated and exported; 0 uses the weights themselves.
+        precision: "32-true", or "bf16-mixed" for the network's forward and backward pass; losses are always float32.
+        compile: Compile network and loss with torch.compile.
+    """
+
+    steps: int = 578_600
+    minutes: float = 0.0
+    batch_size: int = 2
+    segment_samples: int = 30_700
+    lr: float = 5e-4
+    betas: tuple[float, float] = (0.8, 0.99)
+    weight_decay: float = 0.01
+    schedule: Literal["cosine", "exponential"] = "exponential"
+    warmup_steps: int = 0
+    decay: float = 0.99
+    decay_steps: int = 5_786
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "decay_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if self.segment_samples < N_FFT:
+            raise ValueError(f"segment_samples must be at least {N_FFT}, one window")
+        if not 0 <= self.ema < 1:
+            raise ValueError("ema must be at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Whole utterances of held-out speakers and noises, mixed once from the seed.
+
+    Attributes:
+        interval: Steps between validations; 0 never validates.
+        utterances: How many.
+        snr_db: Signal-to-noise ratios, taken in turn.
+        metric: What the best checkpoint is best at: "pesq_wb", "stoi" or "si_sdr_db".
+        workers: Processes that compute the metrics.
+        samples: Utterances whose sound and spectrogram go to TensorBoard.
+    """
+
+    interval: int = 5_000
+    utterances: int = 60
+    snr_db: tuple[float, ...] = (2.5, 7.5, 12.5, 17.5)
+    metric: Literal["pesq_wb", "stoi", "si_sdr_db"] = "pesq_wb"
+    workers: int = 2
+    samples: int = 3
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where the run goes and how often it leaves a trace.
+
+    Attributes:
+        folder: Run folder: checkpoints, TensorBoard events, the resolved recipe.
+        accelerator: Lightning Fabric's name of the device: "auto", "cpu", "cuda", "mps".
+        checkpoint_minutes: Longest time between two checkpoints; what is killed loses no more.
+        log_interval: Steps between two rows of scalars.
+    """
+
+    folder: str = "runs/default"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    checkpoint_minutes: float = 10.0
+    log_interval: int = 50
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training run."""
+
+    name: str = "default"
+    seed: int = 1234
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    mixing: MixingConfig = field(default_factory=MixingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    run: RunConfig = field(default_factory=RunConfig)

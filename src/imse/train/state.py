@@ -1,0 +1,73 @@
+"""Checkpoints with which training goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imse.errors import ImseError
+
+LAST = "last.ckpt"
+# What may change between the parts of a run: where it is computed, and how long it goes on.
+_FREE = frozenset({"data.cache", "loss.pesq_workers", "optim.compile", "optim.minutes", "optim.steps"})
+
+
+class ResumeError(ImseError, ValueError):
+    """A run that cannot be continued; the message says why."""
+
+
+def save(state: dict[str, Any], folder: Path) -> None:
+    """Write the state of a run, whole or not at all: a run killed here still has its previous checkpoint."""
+    partial = folder / f".{LAST}.partial"
+    try:
+        torch.save(state, partial)
+        partial.replace(folder / LAST)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_new(folder: Path) -> None:
+    """Raise `ResumeError` where a new run would take the place of an old one."""
+    if (folder / LAST).exists():
+        raise ResumeError(
+            f"{folder}: holds a run already; --resume goes on with it, --set run.folder=... leaves it alone"
+        )
+
+
+def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Read the state of a run.
+
+    Args:
+        folder: Run folder.
+        recipe: The recipe to go on with, as nested dicts; what decides the weights must be the same.
+
+    Raises:
+        ResumeError: There is no checkpoint, it is damaged, or it belongs to another recipe.
+    """
+    path = folder / LAST
+    if not path.exists():
+        raise ResumeError(f"{path}: no such checkpoint to resume from")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        raise ResumeError(f"{path}: damaged") from error
+    for table in ("seed", "network", "data", "mixing", "loss", "optim"):
+        changed = _difference(state["recipe"][table], recipe[table], table)
+        if changed:
+            raise ResumeError(f"{path}: made with another recipe: {changed}")
+    return state
+
+
+def _difference(before: Any, now: Any, name: str) -> str | None:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            found = _difference(before.get(key), now.get(key), f"{name}.{key}")
+            if found:
+                return found
+        return None
+    if before == now or name in _FREE:
+        return None
+    return f"'{name}' was {before!r} and is {now!r}"

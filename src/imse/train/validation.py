@@ -1,0 +1,105 @@
+"""Whole utterances of held-out speakers in held-out noise, enhanced and measured as a user would hear them."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from imse.enhancer import Enhancer
+from imse.spectrum import SAMPLE_RATE, Floats
+from imse.train.corpus import Corpus
+from imse.train.manifest import DataError
+from imse.train.mixing import generator
+from imse.train.quality import METRICS, metrics
+from imse.train.recipe import ValidationConfig
+
+_SECONDS = (1.5, 10.0)  # utterances shorter or longer than this are passed over
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A mixture and its target, full scale 1, [samples] each."""
+
+    noisy: Floats
+    clean: Floats
+
+
+def mix_utterances(corpus: Corpus, config: ValidationConfig, seed: int) -> list[Utterance]:
+    """Mix held-out speech and noise, taking speakers, noise types and signal-to-noise ratios in turn.
+
+    Args:
+        corpus: The held-out recordings.
+        config: How many, at which ratios.
+        seed: Seed of the run: the same utterances at every validation.
+
+    Raises:
+        DataError: No held-out utterance lasts between 1.5 and 10 seconds.
+    """
+    draw = np.random.default_rng(generator(seed, 0, purpose=1).initial_seed())
+    speech, noise = (_by_label(corpus, kind, draw) for kind in ("speech", "noise"))
+    if not speech:
+        raise DataError("no held-out utterance lasts between {} and {} seconds".format(*_SECONDS))
+    utterances = []
+    for number in range(config.utterances):
+        voice, place = _in_turn(speech, number), _in_turn(noise, number)
+        clean, background = corpus.whole(voice), corpus.whole(place)
+        start = int(draw.integers(max(1, len(background) - len(clean) + 1)))
+        background = np.resize(background[start:], len(clean))
+        snr_db = config.snr_db[number % len(config.snr_db)]
+        level = float(corpus.active_rms[voice]) * 10 ** (-snr_db / 20)
+        background = background * np.float32(level / max(float(np.sqrt(np.mean(background**2))), 1e-6))
+        utterances.append(Utterance(clean + background, clean))
+    return utterances
+
+
+def pair_utterances(corpus: Corpus, config: ValidationConfig) -> list[Utterance]:
+    """Evenly spaced held-out pairs; recordings come as clean, noisy, clean, noisy, ..."""
+    count = len(corpus.recordings) // 2
+    chosen = np.linspace(0, count - 1, min(count, config.utterances)).round().astype(int)
+    return [Utterance(noisy=corpus.whole(2 * i + 1), clean=corpus.whole(2 * i)) for i in chosen]
+
+
+def _by_label(corpus: Corpus, kind: str, draw: np.random.Generator) -> list[list[int]]:
+    """Recordings of a kind grouped by label, in random order; speech of usable length."""
+    groups: dict[str, list[int]] = {}
+    for index, recording in enumerate(corpus.recordings):
+        seconds = int(corpus.lengths[index]) / SAMPLE_RATE
+        if recording.kind == kind and (kind == "noise" or _SECONDS[0] <= seconds <= _SECONDS[1]):
+            groups.setdefault(recording.label, []).append(index)
+    for group in groups.values():
+        draw.shuffle(group)
+    return list(groups.values())
+
+
+def _in_turn(groups: list[list[int]], number: int) -> int:
+    """One of each group, then the next of each group."""
+    group = groups[number % len(groups)]
+    return group[number // len(groups) % len(group)]
+
+
+def enhance(weights: Path, utterances: Sequence[Utterance]) -> list[Floats]:
+    """Enhance utterances with a safetensors file through `imse.Enhancer`, the way a user would."""
+    enhancer = Enhancer(weights, engine="torch", threads=torch.get_num_threads())
+    return [enhancer.enhance(utterance.noisy, SAMPLE_RATE) for utterance in utterances]
+
+
+def measure(pairs: Sequence[tuple[Floats, Floats]], workers: int) -> dict[str, list[float]]:
+    """Each of `METRICS` of each pair of (clean, estimate) waveforms; nan where it cannot be computed.
+
+    Args:
+        pairs: Waveforms at 16 kHz, [samples] each.
+        workers: Processes; one computes here.
+    """
+    if workers < 2:
+        scored = [metrics(pair) for pair in pairs]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            scored = list(pool.map(metrics, pairs, chunksize=4))
+    return {name: [row.get(name, math.nan) for row in scored] for name in METRICS}

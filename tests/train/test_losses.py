@@ -1,0 +1,83 @@
+"""Every term of the objective against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from imse.train import losses
+from imse.train.discriminator import Judged, discriminator_loss, metric_loss
+
+
+def test_magnitude_is_the_mean_squared_error() -> None:
+    estimate, clean = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[1.0, 0.0], [0.0, 4.0]]])
+    assert losses.magnitude_loss(estimate, clean).item() == pytest.approx((4 + 9) / 4)
+
+
+@pytest.mark.parametrize(
+    ("angle", "distance"),
+    [(0.0, 0.0), (0.5, 0.5), (-0.5, 0.5), (math.pi, math.pi), (2 * math.pi + 0.25, 0.25), (-4 * math.pi - 1, 1.0)],
+)
+def test_anti_wrapping_is_the_distance_from_a_whole_turn(angle: float, distance: float) -> None:
+    assert losses.anti_wrap(torch.tensor(angle)).item() == pytest.approx(distance, abs=1e-5)
+
+
+def test_phase_counts_the_phase_and_its_two_differences() -> None:
+    # Rows are bins, columns frames. Error: [[0.1, 0.3], [-0.2, 0.4]].
+    clean = torch.tensor([[[1.0, -2.0], [0.5, 3.0]]])
+    estimate = clean + torch.tensor([[[0.1, 0.3], [-0.2, 0.4]]])
+    phase = (0.1 + 0.3 + 0.2 + 0.4) / 4
+    group_delay = (0.1 + 0.3 + 0.3 + 0.1) / 4  # first bin itself, then |-0.2 - 0.1| and |0.4 - 0.3|
+    angular_frequency = (0.1 + 0.2 + 0.2 + 0.6) / 4  # first frame itself, then |0.3 - 0.1| and |0.4 + 0.2|
+    expected = phase + group_delay + angular_frequency
+    assert losses.phase_loss(estimate, clean).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_phase_ignores_whole_turns() -> None:
+    clean = torch.rand(1, 5, 7)
+    turned = clean + 2 * math.pi * torch.randint(-2, 3, clean.shape)
+    assert losses.phase_loss(turned, clean).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_complex_is_the_mean_squared_error_of_both_parts() -> None:
+    estimate = losses.cartesian(torch.tensor([[[2.0]]]), torch.tensor([[[math.pi / 2]]]))
+    clean = losses.cartesian(torch.tensor([[[1.0]]]), torch.tensor([[[0.0]]]))
+    assert losses.complex_loss(estimate, clean).item() == pytest.approx((1 + 4) / 2)
+
+
+def test_consistency_is_the_distance_of_two_spectra() -> None:
+    spectrum = torch.zeros(1, 2, 1, 2)
+    other = torch.tensor([[[[3.0, 0.0]], [[0.0, 1.0]]]])
+    assert losses.consistency_loss(spectrum, other).item() == pytest.approx(10 / 4)
+
+
+def test_si_sdr_of_an_error_at_right_angles() -> None:
+    clean = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
+    estimate = 3 * clean + torch.tensor([[0.0, 0.3, 0.0, 0.3]])  # 20 dB, whatever the level
+    assert losses.si_sdr_loss(estimate, clean).item() == pytest.approx(-20, abs=1e-4)
+
+
+class _Fixed(torch.nn.Module):
+    """Scores 1 for a clean pair less 0.1, and 0.4 for any other."""
+
+    def forward(self, clean: Tensor, other: Tensor) -> Tensor:
+        same = (clean == other).all(dim=2).all(dim=1)
+        return torch.where(same, 0.9, 0.4)
+
+
+def test_discriminator_learns_one_for_clean_and_pesq_for_the_rest() -> None:
+    judged = Judged(torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.5, 0.8]))
+    expected = 0.1**2 + (0.1**2 + 0.4**2) / 2
+    assert discriminator_loss(_Fixed(), judged).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_discriminator_leaves_out_a_batch_where_pesq_failed() -> None:
+    judged = Judged(torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.5, math.nan]))
+    assert discriminator_loss(_Fixed(), judged).item() == pytest.approx(0.1**2, abs=1e-6)
+
+
+def test_metric_term_wants_a_score_of_one() -> None:
+    assert metric_loss(_Fixed(), torch.zeros(2, 3, 4), torch.ones(2, 3, 4)).item() == pytest.approx(0.6**2)

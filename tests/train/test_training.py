@@ -1,0 +1,154 @@
+"""Steps, resuming and whole runs, in one process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from imse.checkpoint import load_with_metadata
+from imse.cli import app
+from imse.train import state
+from imse.train.loop import BEST, Run
+from imse.train.recipe import LossConfig, Recipe
+from imse.train.schedule import learning_rate
+from imse.train.trainer import make_fabric
+
+
+@contextmanager
+def running(recipe: Recipe, *, resume: bool = False) -> Iterator[Run]:
+    run = Run(recipe, make_fabric(recipe), resume=resume)
+    try:
+        yield run
+    finally:
+        run.trainer.close()
+
+
+def flat(content: Any, name: str = "") -> dict[str, Any]:
+    """Nested state as one mapping from path to tensor or number."""
+    if isinstance(content, dict):
+        return {path: leaf for key, part in content.items() for path, leaf in flat(part, f"{name}/{key}").items()}
+    if isinstance(content, list | tuple):
+        return {path: leaf for i, part in enumerate(content) for path, leaf in flat(part, f"{name}/{i}").items()}
+    return {name: content}
+
+
+def assert_equal_bit_for_bit(first: dict[str, Any], second: dict[str, Any]) -> None:
+    ours, theirs = flat(first), flat(second)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        if isinstance(value, torch.Tensor):
+            # Equal nan: what PESQ cannot score.
+            torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, equal_nan=True, msg=name)
+        else:
+            assert value == theirs[name], name
+
+
+@pytest.mark.parametrize("kind", ["recipe", "adversarial"])
+def test_four_steps_are_two_and_two(kind: str, request: pytest.FixtureRequest) -> None:
+    recipe: Recipe = request.getfixturevalue(kind)
+    with running(recipe) as whole:
+        losses = [whole.trainer.train_step(step / 4) for step in range(4)]
+        expected = whole.trainer.state_dict()
+    with running(recipe) as first:
+        for step in range(2):
+            first.trainer.train_step(step / 4)
+        first.save()
+    with running(recipe, resume=True) as second:
+        assert second.progress == 0.5
+        resumed = [second.trainer.train_step(step / 4) for step in (2, 3)]
+        assert_equal_bit_for_bit(second.trainer.state_dict(), expected)
+    for once, again in zip(losses[2:], resumed, strict=True):
+        assert {name: float(value) for name, value in once.items()} == {n: float(v) for n, v in again.items()}
+
+
+def test_the_discriminator_learns_and_the_network_feels_it(adversarial: Recipe) -> None:
+    only_metric = replace(adversarial, loss=LossConfig(magnitude=0, phase=0, complex=0, metric=1, pesq_workers=1))
+    with running(only_metric) as run:
+        parameters = flat(run.trainer.state_dict())
+        before = {name: value.clone() for name, value in parameters.items() if name.endswith("weight")}
+        first, second = (run.trainer.train_step(0.0) for _ in range(2))
+        after = flat(run.trainer.state_dict())
+    assert "discriminator" not in first
+    assert second["discriminator"].isfinite()
+    for part in ("/network/", "/adversary/discriminator/"):
+        assert any(not torch.equal(value, after[name]) for name, value in before.items() if name.startswith(part))
+
+
+def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> None:
+    recipe = replace(recipe, validation=replace(recipe.validation, interval=2, metric="si_sdr_db"))
+    with running(recipe) as run:
+        run.train()
+    folder = Path(recipe.run.folder)
+    network, metadata = load_with_metadata(folder / BEST)
+    assert network.config == recipe.network
+    assert metadata["steps"] in ("2", "4")
+    assert torch.load(folder / state.LAST, weights_only=True)["trainer"]["step"] == 4
+    assert list((folder / "events").iterdir())
+    assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
+
+
+def test_pesq_is_not_needed_without_the_discriminator(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pesq", None)
+    with running(recipe) as run:
+        assert run.trainer.train_step(0.0)["magnitude"].isfinite()
+
+
+def test_resume_errors_say_why(recipe: Recipe) -> None:
+    with pytest.raises(state.ResumeError, match="no such checkpoint"):
+        Run(recipe, make_fabric(recipe), resume=True)
+    with running(recipe) as run:
+        run.save()
+    with pytest.raises(state.ResumeError, match="holds a run already"):
+        Run(recipe, make_fabric(recipe))
+    other = replace(recipe, optim=replace(recipe.optim, lr=1.0))
+    with pytest.raises(state.ResumeError, match=r"optim\.lr"):
+        Run(other, make_fabric(other), resume=True)
+    longer = replace(recipe, optim=replace(recipe.optim, steps=9))
+    with running(longer, resume=True) as run:
+        assert run.progress == 0
+    checkpoint = Path(recipe.run.folder) / state.LAST
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1_000])
+    with pytest.raises(state.ResumeError, match="damaged"):
+        Run(recipe, make_fabric(recipe), resume=True)
+
+
+def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.save({"step": 1}, tmp_path)
+    before = (tmp_path / state.LAST).read_bytes()
+
+    def killed(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        state.save({"step": 2}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [state.LAST]
+    assert (tmp_path / state.LAST).read_bytes() == before
+
+
+def test_learning_rates(recipe: Recipe) -> None:
+    cosine = replace(recipe.optim, lr=1.0, warmup_steps=10)
+    assert learning_rate(cosine, 0, 0.0) == pytest.approx(0.1)
+    assert learning_rate(cosine, 50, 0.5) == pytest.approx(0.5)
+    assert learning_rate(cosine, 100, 1.0) == pytest.approx(0)
+    paper = replace(cosine, schedule="exponential", warmup_steps=0, decay=0.99, decay_steps=10)
+    assert learning_rate(paper, 9, 0.1) == 1
+    assert learning_rate(paper, 25, 0.1) == pytest.approx(0.99**2)
+
+
+def test_the_command_says_what_is_wrong_before_step_1(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[data]\nmanifest = "nowhere.tsv"\n')
+    result = CliRunner().invoke(app, ["train", str(recipe), "--set", "run.accelerator=cpu"])
+    assert isinstance(result.exception, FileNotFoundError)
+    result = CliRunner().invoke(app, ["train", str(recipe), "--set", "optim.speed=1"])
+    assert "optim.speed" in str(result.exception)
