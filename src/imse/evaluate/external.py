@@ -6,7 +6,7 @@ import warnings
 from typing import Literal
 
 from imse.evaluate.errors import Unscorable
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import SAMPLE_RATE, AnyFloats
 
 # ITU's code keeps 50 utterances and writes past them without a check; speech has fewer than one a second.
 PESQ_LONGEST_SECONDS = 50
@@ -14,7 +14,7 @@ PESQ_LONGEST_SECONDS = 50
 _STOI_LEAST_SAMPLES = round(31 * 0.0128 * SAMPLE_RATE)
 
 
-def pesq(clean: Floats, enhanced: Floats, band: Literal["wb", "nb"]) -> float:
+def pesq(clean: AnyFloats, enhanced: AnyFloats, band: Literal["wb", "nb"]) -> float:
     """Perceptual evaluation of speech quality as MOS-LQO: ITU-T P.862.2 (wide-band) or P.862.1 (narrow-band).
 
     Args:
@@ -42,7 +42,7 @@ def _message(error: Exception) -> str:
     return text.decode() if isinstance(text, bytes) else str(text)
 
 
-def stoi(clean: Floats, enhanced: Floats, extended: bool = False) -> float:
+def stoi(clean: AnyFloats, enhanced: AnyFloats, extended: bool = False) -> float:
     """Short-time objective intelligibility, Taal et al. (2011), or extended, Jensen and Taal (2016); 1 at best.
 
     Args:

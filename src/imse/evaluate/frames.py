@@ -7,11 +7,13 @@ that their paper leaves open are those of the MATLAB scripts in Loizou's book, a
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+AnyFloats = NDArray[np.floating[Any]]
 
 SAMPLE_RATE = 16_000
 FRAME_LENGTH = 480

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imse.evaluate.errors import EvaluationError, Unscorable
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import AnyFloats, Floats
 from imse.evaluate.signals import Signals
-
-AnyFloats = NDArray[np.floating[Any]]
 
 # A signal that never reaches one step of 16 bits is silence.
 _SILENCE = 2**-15
