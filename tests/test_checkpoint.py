@@ -139,7 +139,10 @@ def test_a_published_file_cut_short(reference: Path, tmp_path: Path, kept: int) 
         load(tmp_path / "g_best")
 
 
-@pytest.mark.parametrize("content", [{"model": {}}, {"generator": [1, 2]}, {"generator": {"epoch": 3}}, [1, 2]])
+@pytest.mark.parametrize(
+    "content",
+    [{"model": {}}, {"generator": [1, 2]}, {"generator": {"epoch": 3}}, {"generator": {1: torch.ones(1)}}, [1, 2]],
+)
 def test_a_torch_file_of_something_else(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match=r"other\.pt: a torch file, but not a published checkpoint"):

@@ -91,8 +91,8 @@ def test_a_silent_channel_stays_silent_beside_a_loud_one(small: Enhancer, record
     "level", [2.0**-13, 2.0**7]
 )  # powers of two: rounding would flip phases of frames that mirror themselves
 def test_the_level_does_not_matter(small: Enhancer, recording: Floats, level: float) -> None:
-    louder = small.enhance(recording * np.float32(level), 16_000) / level
-    assert snr_db(small.enhance(recording, 16_000), louder) > 50
+    louder = small.enhance(recording * np.float32(level), 16_000)
+    np.testing.assert_array_equal(louder / np.float32(level), small.enhance(recording, 16_000))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -177,12 +177,12 @@ def test_onnx_and_torch_are_the_same_network(
     np.testing.assert_allclose(ours * np.exp(1j * our_phase), theirs * np.exp(1j * their_phase), atol=1e-3)
 
 
-@pytest.mark.parametrize("samples", [1_000, 30_700, 50_000])
-def test_onnx_and_torch_engines_agree(small_weights: Path, recording: Floats, samples: int) -> None:
+@pytest.mark.parametrize("samples", [1_000, 20_000, 30_700, 70_000])
+def test_onnx_and_torch_engines_agree(reference: Path, published: Enhancer, recording: Floats, samples: int) -> None:
     x = recording[:samples]
-    in_torch = Enhancer(small_weights, "torch").enhance(x, 16_000)
-    in_onnx = Enhancer(small_weights.with_suffix(".onnx")).enhance(x, 16_000)
-    assert snr_db(in_torch, in_onnx) > 50
+    in_torch = Enhancer(reference / "imse_g_best_pesq_3.399", "torch").enhance(x, 16_000)
+    in_onnx = published.enhance(x, 16_000)
+    np.testing.assert_allclose(in_onnx, in_torch, atol=1e-3)
 
 
 def test_torch_engine_takes_batches(small_weights: Path, recording: Floats) -> None:
@@ -220,15 +220,14 @@ def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
     """At 48 kHz: what is above 8 kHz stays while somebody speaks and is turned down with the noise in pauses."""
     import soundfile
 
-    folder = data / "test" / "voicebank_demand"
-    clean, _ = soundfile.read(folder / "clean" / "p232_009.flac", dtype="float32")
-    rng = np.random.default_rng(5)
+    clean, _ = soundfile.read(data / "test" / "voicebank_demand" / "clean" / "p232_009.flac", dtype="float32")
     wide = soxr.resample(clean, 16_000, 48_000)
-    envelope = np.sqrt(np.convolve(np.square(wide), np.ones(960) / 960, "same"))
-    carrier = soxr.resample(rng.standard_normal(len(wide) // 3 + 1).astype(np.float32), 16_000, 48_000)[: len(wide)]
-    carrier = np.resize(carrier, len(wide)) * np.cos(2 * np.pi * 12_000 / 48_000 * np.arange(len(wide)))
-    high = (0.3 * envelope * carrier).astype(np.float32)  # 4 to 20 kHz, as loud as the speech is
-    hiss = (0.01 * rng.standard_normal(len(wide))).astype(np.float32)
+    # What speech has above 8 kHz resembles what it has below: its 4 to 8 kHz moved up by 4 kHz.
+    spectrum = np.fft.rfft(wide)
+    moved, (low, edge, top) = np.zeros_like(spectrum), (int(f * len(wide) / 48_000) for f in (4_000, 8_000, 12_000))
+    moved[edge:top] = spectrum[low : low + top - edge]
+    high = np.fft.irfft(moved, len(wide)).astype(np.float32)
+    hiss = (0.003 * np.random.default_rng(5).standard_normal(len(wide))).astype(np.float32)
     enhanced = published.enhance(wide + high + hiss, 48_000)
 
     def above_8_khz(x: Floats) -> Floats:
@@ -236,10 +235,8 @@ def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
         spectrum[: int(len(x) * 9_000 / 48_000)] = 0
         return np.asarray(np.fft.irfft(spectrum, len(x)), np.float32)
 
-    loud = envelope > 0.3 * envelope.max()
-    pause = envelope < 0.005 * envelope.max()
-    assert loud.mean() > 0.05
-    assert pause.mean() > 0.05
+    envelope = np.convolve(np.square(high), np.ones(960), "same")
+    loud, pause = envelope > np.quantile(envelope, 0.9), envelope < np.quantile(envelope, 0.2)
     before, after = above_8_khz(wide + high + hiss), above_8_khz(enhanced)
 
     def change_db(where: NDArray[np.bool_]) -> float:

@@ -75,9 +75,10 @@ def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None 
     try:
         partial.write_bytes(content)
         partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
+    except OSError as error:  # said of the file that was asked for
         raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor] | None, dict[str, str]]:
@@ -96,7 +97,9 @@ def _read_published(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # whatever the bytes of a file that is no pickle make the unpickler do
         raise CheckpointError(f"{path}: neither a safetensors file nor a published checkpoint, or damaged") from error
     generator = content.get("generator") if isinstance(content, dict) else None
-    if not isinstance(generator, dict) or not all(isinstance(tensor, Tensor) for tensor in generator.values()):
+    if not isinstance(generator, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in generator.items()
+    ):
         raise CheckpointError(f"{path}: a torch file, but not a published checkpoint: no tensors under 'generator'")
     return generator
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from imse.engine.onnx import OnnxEngine
+from imse.export import export_onnx
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
 from imse.nn.dense import ConvNormPReLU
 from imse.nn.parts import ATTENTIONS, EMBEDDINGS
@@ -104,6 +107,22 @@ def test_one_rotary_table_for_each_resolution() -> None:
     with patch("imse.nn.unet.rotary_table", wraps=rotary_table) as table:
         small("mala", "idconv")(*random_spectrum(1, 16, 8))
     assert [call.args[:2] for call in table.call_args_list] == [(8, 8), (4, 4), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("attention", "embedding"), [("met", "idconv"), pytest.param("mala", "de", marks=pytest.mark.slow)]
+)
+@torch.no_grad()
+def test_the_baseline_parts_export_to_onnx(tmp_path: Path, attention: str, embedding: str) -> None:
+    """Equal to torch at sizes that the exporter did not see; MALA and IDConv are exported wherever weights are."""
+    network = small(attention, embedding)
+    export_onnx(network, tmp_path / "network.onnx")
+    engine = OnnxEngine(tmp_path / "network.onnx")
+    for batch, frames in ((1, 1), (3, 50)):
+        spectrum = random_spectrum(batch, 16, frames)
+        expected = torch.polar(*network(*spectrum))
+        magnitude, phase = (torch.from_numpy(part) for part in engine.run(*(part.numpy() for part in spectrum)))
+        torch.testing.assert_close(torch.polar(magnitude, phase), expected, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize(

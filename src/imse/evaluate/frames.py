@@ -50,16 +50,16 @@ def frames(signal: Floats) -> Floats:
 
 
 def power_spectrum(windowed: Floats) -> Floats:
-    """Power spectra [T, 512] of frames [T, 480], without the bin at the Nyquist frequency."""
-    spectrum = np.fft.rfft(windowed, N_FFT, axis=-1)[:, : N_FFT // 2]
+    """Power spectra [T, 513] of frames [T, 480]."""
+    spectrum = np.fft.rfft(windowed, N_FFT, axis=-1)
     power: Floats = spectrum.real**2 + spectrum.imag**2  # a third of the time of np.abs
     return power
 
 
 @cache
 def critical_bands() -> Floats:
-    """Weights [512, 25] of the critical bands: Gaussian in frequency, of equal area, zero where below -30 dB."""
-    bins = np.arange(N_FFT // 2)[:, None]
+    """Weights [513, 25] of the critical bands: Gaussian in frequency, of equal area, zero where below -30 dB."""
+    bins = np.arange(N_FFT // 2 + 1)[:, None]
     bins_per_hz = N_FFT / SAMPLE_RATE
     centres, bandwidths = _BANDS.T
     distance = (bins - np.floor(centres * bins_per_hz)) / (bandwidths * bins_per_hz)

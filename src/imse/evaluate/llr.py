@@ -9,9 +9,11 @@ with R_c the autocorrelation matrix of the clean frame and a_c, a_e the predicto
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import N_FFT, Floats
 
 ORDER = 16
 # Energy of a white floor below 16-bit quantisation: a frame of digital silence gets the flat predictor, not 0 / 0.
@@ -19,7 +21,7 @@ _FLOOR = np.finfo(np.float64).eps
 
 
 def log_likelihood_ratio(clean: Floats, enhanced: Floats) -> Floats:
-    """Log-likelihood ratio of each frame: windowed frames [T, 480] of both signals in, [T] out, at least 0."""
+    """Log-likelihood ratio of each frame: power spectra [T, 513] of both signals in, [T] out, at least 0."""
     lags = _autocorrelation(clean)
     own = _residual(_predictor(lags), lags)
     other = _residual(_predictor(_autocorrelation(enhanced)), lags)
@@ -27,12 +29,19 @@ def log_likelihood_ratio(clean: Floats, enhanced: Floats) -> Floats:
     return np.log(np.maximum(other / own, 1))
 
 
-def _autocorrelation(frames: Floats) -> Floats:
-    """Autocorrelation [T, 17] of frames [T, N]."""
-    length = frames.shape[1]
-    lags = [np.einsum("tn,tn->t", frames[:, : length - lag], frames[:, lag:]) for lag in range(ORDER + 1)]
-    lags[0] = lags[0] + _FLOOR
-    return np.stack(lags, axis=1)
+def _autocorrelation(power: Floats) -> Floats:
+    """Autocorrelation [T, 17] of the frames with these power spectra [T, 513] (Wiener and Khinchin)."""
+    lags: Floats = power @ _cosines()
+    lags[:, 0] += _FLOOR
+    return lags
+
+
+@cache
+def _cosines() -> Floats:
+    """The inverse Fourier transform of a power spectrum, as far as the order of the predictor: [513, 17]."""
+    bins, lags = np.arange(N_FFT // 2 + 1)[:, None], np.arange(ORDER + 1)
+    counted = np.where((bins == 0) | (bins == N_FFT // 2), 1, 2)  # the other half of the spectrum is the same
+    return counted * np.cos(2 * np.pi * bins * lags / N_FFT) / N_FFT
 
 
 def _predictor(lags: Floats) -> Floats:
@@ -49,12 +58,7 @@ def _predictor(lags: Floats) -> Floats:
 
 def _residual(filters: Floats, lags: Floats) -> Floats:
     """Residual energy a' R a [T]; R is Toeplitz, so it takes only the autocorrelation of a."""
-    taps = _autocorrelation_of_taps(filters)
-    residual: Floats = taps[:, 0] * lags[:, 0] + 2 * np.einsum("tk,tk->t", taps[:, 1:], lags[:, 1:])
+    residual: Floats = np.einsum("tk,tk->t", filters, filters) * lags[:, 0]
+    for lag in range(1, ORDER + 1):
+        residual += 2 * np.einsum("tk,tk->t", filters[:, :-lag], filters[:, lag:]) * lags[:, lag]
     return residual
-
-
-def _autocorrelation_of_taps(filters: Floats) -> Floats:
-    return np.stack(
-        [np.einsum("tk,tk->t", filters[:, : ORDER + 1 - lag], filters[:, lag:]) for lag in range(ORDER + 1)], axis=1
-    )

@@ -49,7 +49,7 @@ class Signals:
     @cached_property
     def llr(self) -> float:
         """Log-likelihood ratio, 0 at best: mean of the best 95 % of frames."""
-        return _trimmed_mean(llr.log_likelihood_ratio(*self._frames))
+        return _trimmed_mean(llr.log_likelihood_ratio(*self._power))
 
     @cached_property
     def wss(self) -> float:
@@ -64,7 +64,7 @@ class Signals:
     @cached_property
     def fwsnrseg_db(self) -> float:
         """Frequency-weighted segmental signal-to-noise ratio in dB, from -10 to 35."""
-        return float(snr.frequency_weighted_snr(*map(np.sqrt, self._power)).mean())
+        return float(snr.frequency_weighted_snr(*self._power).mean())
 
     @cached_property
     def csig(self) -> float:

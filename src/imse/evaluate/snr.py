@@ -38,8 +38,8 @@ def frequency_weighted_snr(clean: Floats, enhanced: Floats) -> Floats:
     0.2. Each spectrum is first scaled to unit sum, so a change of level costs nothing.
 
     Args:
-        clean: Magnitude spectra [T, 512].
-        enhanced: Magnitude spectra [T, 512].
+        clean: Power spectra [T, 513].
+        enhanced: Power spectra [T, 513].
     """
     clean_bands, enhanced_bands = _unit_sum(clean) @ critical_bands(), _unit_sum(enhanced) @ critical_bands()
     error = np.maximum((clean_bands - enhanced_bands) ** 2, _EPS)
@@ -49,9 +49,10 @@ def frequency_weighted_snr(clean: Floats, enhanced: Floats) -> Floats:
     return clipped
 
 
-def _unit_sum(magnitude: Floats) -> Floats:
-    raised = magnitude + _EPS  # digital silence is flat, not 0 / 0
-    scaled: Floats = raised / raised.sum(axis=1, keepdims=True)
+def _unit_sum(power: Floats) -> Floats:
+    """Magnitude spectra whose bins add up to one, that at the Nyquist frequency not counted."""
+    magnitude = np.sqrt(power) + _EPS  # digital silence is flat, not 0 / 0
+    scaled: Floats = magnitude / magnitude[:, :-1].sum(axis=1, keepdims=True)
     return scaled
 
 

@@ -12,8 +12,6 @@ from imse.evaluate.delays import describe_delays
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.results import Comparison, Evaluation, Summary, System
 
-# Where a terminal is narrow, the interval goes under its mean in one piece.
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 _ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}
 
 
@@ -23,8 +21,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table | Text]:
     if evaluation.cells:
         for system in evaluation.systems:
             yield _cells(evaluation, system)
-    if len(evaluation.systems) > 1:
-        yield _comparisons(evaluation)
+    yield from _comparisons(evaluation)
     for note in notes(evaluation):
         yield Text(note)
 
@@ -36,14 +33,14 @@ def title(measure: str) -> str:
 
 
 def mean_with_interval(summary: Summary | Comparison, sign: str = "") -> str:
-    """A mean with its interval, as ``3.213 [3.10, 3.32]``."""
+    """A mean with its interval, as ``3.213 [3.10,3.32]``."""
     if summary.mean is None:
         return "none"
     mean = f"{summary.mean:{sign}.3f}"
     if summary.low is None or summary.high is None:
         return mean
     low, high = (f"{end:{sign}.{3 if abs(summary.mean) < 1 else 2}f}" for end in (summary.low, summary.high))
-    return f"{mean} [{low},{_NO_BREAK}{high}]"
+    return f"{mean} [{low},{high}]"  # without a space: a narrow terminal puts the interval whole under its mean
 
 
 def notes(evaluation: Evaluation) -> list[str]:
@@ -61,12 +58,11 @@ def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
-def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+def _table(title: str, text: str, numbers: Sequence[str]) -> Table:
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
     )
-    for name in texts:
-        table.add_column(name, vertical="bottom", no_wrap=True)
+    table.add_column(text, vertical="bottom", no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right", vertical="bottom", overflow="fold")
     return table
@@ -74,7 +70,7 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
 
 def _means(evaluation: Evaluation) -> Table:
     names = [system.name for system in evaluation.systems]
-    table = _table(f"{_files(len(evaluation.pairs))}: mean [95 % interval]", ["measure"], names)
+    table = _table(f"{_files(len(evaluation.pairs))}: mean [95 % interval]", "measure", names)
     for measure in evaluation.measures:
         summaries = [evaluation.summary(system, measure) for system in evaluation.systems]
         table.add_row(title(measure), *(_cell(summary) for summary in summaries))
@@ -88,7 +84,7 @@ def _cell(summary: Summary) -> str:
 
 def _cells(evaluation: Evaluation, system: System) -> Table:
     heads = [f"{label}\n{_files(len(positions))}" for label, positions in evaluation.cells.items()]
-    table = _table(f"{system.name}: mean by input SNR", ["measure"], [*heads, "mean of\nthese"])
+    table = _table(f"{system.name}: mean by input SNR", "measure", [*heads, "mean of\nthese"])
     for measure in evaluation.measures:
         summary = evaluation.summary(system, measure)
         means = [*summary.cells.values(), summary.mean_of_cells]
@@ -96,17 +92,15 @@ def _cells(evaluation: Evaluation, system: System) -> Table:
     return table
 
 
-def _comparisons(evaluation: Evaluation) -> Table:
-    heads = ["difference", "better", "worse"]
-    table = _table("file by file: mean difference [95 % interval]", ["measure", "of", "over"], heads)
+def _comparisons(evaluation: Evaluation) -> Iterator[Table]:
+    """One table for each two systems."""
+    by_systems: dict[tuple[str, str], list[Comparison]] = {}
     for measure in evaluation.measures:
         for comparison in evaluation.comparisons(measure):
-            table.add_row(
-                title(measure),
-                comparison.second,
-                comparison.first,
-                mean_with_interval(comparison, "+"),
-                str(comparison.wins),
-                str(comparison.losses),
-            )
-    return table
+            by_systems.setdefault((comparison.first, comparison.second), []).append(comparison)
+    for (first, second), comparisons in by_systems.items():
+        heads = ["mean difference [95 % interval]", "files better", "worse"]
+        table = _table(f"{second} minus {first}, file by file", "measure", heads)
+        for found in comparisons:
+            table.add_row(title(found.measure), mean_with_interval(found, "+"), str(found.wins), str(found.losses))
+        yield table

@@ -19,7 +19,7 @@ _FLOOR = 1e-10
 
 
 def weighted_spectral_slope(clean: Floats, enhanced: Floats) -> Floats:
-    """Weighted spectral slope distance of each frame: power spectra [T, 512] of both signals in, [T] out."""
+    """Weighted spectral slope distance of each frame: power spectra [T, 513] of both signals in, [T] out."""
     clean_db, enhanced_db = _band_levels_db(clean), _band_levels_db(enhanced)
     clean_slope, enhanced_slope = np.diff(clean_db), np.diff(enhanced_db)
     weights = (_weights(clean_db, clean_slope) + _weights(enhanced_db, enhanced_slope)) / 2

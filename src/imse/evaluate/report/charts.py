@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -10,6 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
+from imse.evaluate.frames import Floats
 from imse.evaluate.report.axes import Axis, axis
 
 _BOX_WIDTH, _BOX_HEIGHT = 280, 190
@@ -48,15 +49,15 @@ def box_plot(title: str, groups: Sequence[tuple[str, Sequence[float]]]) -> str:
     return _svg(title, _BOX_WIDTH, _BOX_HEIGHT, parts)
 
 
-def scatter(title: str, x_label: str, groups: Mapping[str, Sequence[Point]]) -> str:
+def scatter(title: str, x_label: str, groups: Sequence[tuple[str, Sequence[Point]]]) -> str:
     """Scatter plot with the mean at each x, or around it where every x is another.
 
     Args:
         title: For those who cannot see it.
         x_label: Under the horizontal axis.
-        groups: Points by name of their colour's class.
+        groups: Name of the colour's class and points of each group.
     """
-    points = [point for group in groups.values() for point in group]
+    points = [point for _, group in groups for point in group]
     if not points:
         return ""
     distinct = len({point.x for point in points})
@@ -64,7 +65,7 @@ def scatter(title: str, x_label: str, groups: Mapping[str, Sequence[Point]]) -> 
     y = axis([0, *(point.y for point in points)], _SCATTER_HEIGHT - 46, 10)
     parts = [_horizontal_grid(y, 52, _SCATTER_WIDTH - 6), _x_labels(x, x_label)]
     spread = _SPREAD * (_SCATTER_WIDTH - 94) if distinct * 3 < len(points) else 0
-    for colour, group in groups.items():
+    for colour, group in groups:
         parts += [_dot(x, y, point, colour, spread * (k % 9 - 4) / 4) for k, point in enumerate(group)]
         means = _means(group, x.step / 2 if not spread else 0)
         line = " ".join(f"{x(at):.1f},{y(mean):.1f}" for at, mean in means)
@@ -87,9 +88,7 @@ def _dot(x: Axis, y: Axis, point: Point, colour: str, shift: float) -> str:
     return f'<circle class="dot {colour}" {at} r="3.5"><title>{escape(point.text)}</title></circle>'
 
 
-def _box(
-    y: Axis, middle: float, width: float, colour: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> str:
+def _box(y: Axis, middle: float, width: float, colour: str, values: Floats) -> str:
     first, median, third = (float(quartile) for quartile in np.percentile(values, [25, 50, 75]))
     reach = _WHISKER * (third - first)
     within = values[(values >= first - reach) & (values <= third + reach)]

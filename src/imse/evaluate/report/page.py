@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from html import escape
 from importlib.resources import files
@@ -72,11 +72,11 @@ def _colours(evaluation: Evaluation) -> Iterator[tuple[System, str]]:
 
 
 def _legend(evaluation: Evaluation) -> str:
-    keys = (
-        f'<span class="key {colour}"><span>{escape(system.name)}</span></span>'
-        for system, colour in _colours(evaluation)
-    )
-    return "".join(keys)
+    return "".join(_key(system, colour) for system, colour in _colours(evaluation))
+
+
+def _key(system: System, colour: str) -> str:
+    return f'<span class="key {colour}"><span>{escape(system.name)}</span></span>'
 
 
 def _headline(evaluation: Evaluation) -> str:
@@ -86,12 +86,12 @@ def _headline(evaluation: Evaluation) -> str:
     for measure in _HEADLINES:
         if measure in evaluation.measures and (mean := evaluation.summary(system, measure).mean) is not None:
             before = evaluation.summary(evaluation.noisy, measure).mean if evaluation.noisy else None
-            change = "" if before is None else f" from {before:#.3g} noisy"
+            change = "" if before is None else f"<small>noisy input: {before:#.3g}</small>"
             cards.append(
-                f'<div class="card"><span class="soft">{escape(title(measure))}</span>'
-                f"<b>{mean:#.3g}</b><small>{escape(system.name)}{change}</small></div>"
+                f'<div class="card"><span class="soft">{escape(title(measure))}</span><b>{mean:#.3g}</b>{change}</div>'
             )
-    return f'<div class="headline">{"".join(cards)}</div>'
+    key = _key(system, "s0") if len(evaluation.enhanced) > 1 else ""
+    return f'{key}<div class="headline">{"".join(cards)}</div>'
 
 
 def _means(evaluation: Evaluation) -> str:
@@ -131,45 +131,46 @@ def _boxes(evaluation: Evaluation) -> str:
 def _gain(evaluation: Evaluation) -> str:
     """PESQ gained over the noisy input, against the input's SNR: the index's, else measured as SI-SDR."""
     heading = "<h2>PESQ gain against input SNR</h2>"
-    if not evaluation.noisy or "pesq_wb" not in evaluation.measures:
+    noisy = evaluation.noisy
+    if not noisy or "pesq_wb" not in evaluation.measures:
         return f"{heading}<p>Needs the noisy recordings and wide-band PESQ.</p>"
-    indexed = any(pair.snr_db is not None for pair in evaluation.pairs)
-    groups: dict[str, list[Point]] = {}
-    for system, colour in _colours(evaluation):
-        for pair, before, after in zip(evaluation.pairs, evaluation.noisy.files, system.files, strict=True):
-            snr = pair.snr_db if indexed else before.values.get("si_sdr_db")
-            if system is not evaluation.noisy and snr is not None and "pesq_wb" in before.values.keys() & after.values:
-                gain = after.values["pesq_wb"] - before.values["pesq_wb"]
-                text = f"{pair.id}, {system.name}: {gain:+.2f} at {snr:.1f} dB"
-                groups.setdefault(colour, []).append(Point(snr, gain, text))
+    indexed = bool(evaluation.cells)
+    snrs_db = [
+        pair.snr_db if indexed else file.values.get("si_sdr_db")
+        for pair, file in zip(evaluation.pairs, noisy.files, strict=True)
+    ]
+    groups = [
+        (colour, _gains(noisy, system, snrs_db)) for system, colour in _colours(evaluation) if system is not noisy
+    ]
     label = "input SNR, dB" if indexed else "SI-SDR of the noisy input, dB"
     plot = scatter("PESQ gain against input SNR", label, groups)
     explained = "Each dot is a file: its wide-band PESQ minus that of the noisy input. Line: mean."
     return f'{heading}<p>{explained}</p><div class="card scatter">{plot}</div>'
 
 
+def _gains(noisy: System, system: System, snrs_db: Sequence[float | None]) -> list[Point]:
+    points = []
+    for before, after, snr_db in zip(noisy.files, system.files, snrs_db, strict=True):
+        if snr_db is not None and "pesq_wb" in before.values.keys() & after.values:
+            gain = after.values["pesq_wb"] - before.values["pesq_wb"]
+            points.append(Point(snr_db, gain, f"{after.id}, {system.name}: {gain:+.2f} at {snr_db:.1f} dB"))
+    return points
+
+
 def _cells(evaluation: Evaluation) -> str:
     if not evaluation.cells:
         return ""
     parts = ["<h2>Means by input SNR</h2>"]
-    names = [f"{label}<br><small>{len(where)} files</small>" for label, where in evaluation.cells.items()]
+    heads = [f"{label}<br><small>{len(where)} files</small>" for label, where in evaluation.cells.items()]
     for system, colour in _colours(evaluation):
-        summaries = {measure: evaluation.summary(system, measure) for measure in evaluation.measures}
-        rows = "".join(
-            _row(
-                title(measure),
-                [
-                    "none" if mean is None else f"{mean:.3f}"
-                    for mean in (*summary.cells.values(), summary.mean_of_cells)
-                ],
-            )
-            for measure, summary in summaries.items()
-        )
+        rows = []
+        for measure in evaluation.measures:
+            summary = evaluation.summary(system, measure)
+            means = [*summary.cells.values(), summary.mean_of_cells]
+            rows.append(_row(title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
+        table = _table(["measure", *heads, "mean of these"], "".join(rows))
         shown = "" if system is evaluation.noisy else " open"
-        key = f'<span class="key {colour}"><span>{escape(system.name)}</span></span>'
-        parts.append(
-            f"<details{shown}><summary>{key}</summary>{_table(['measure', *names, 'mean of these'], rows)}</details>"
-        )
+        parts.append(f"<details{shown}><summary>{_key(system, colour)}</summary>{table}</details>")
     return "".join(parts)
 
 
@@ -208,7 +209,7 @@ def _worst(evaluation: Evaluation) -> str:
     parts = [f"<h2>The worst files by {escape(MEASURES[measure].label)}</h2>", _LISTENING]
     for system, colour in _colours(evaluation):
         if system is not evaluation.noisy:
-            parts.append(f'<h3><span class="key {colour}"><span>{escape(system.name)}</span></span></h3>')
+            parts.append(f"<h3>{_key(system, colour)}</h3>")
             parts += [example(evaluation, system, position, colour) for position in worst(system, measure)]
     return "".join(parts)
 
