@@ -16,11 +16,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from imse.checkpoint import load_with_metadata
+from imse.checkpoint import load, load_with_metadata
 from imse.cli import app
 from imse.train import state
 from imse.train.loop import BEST, Run
-from imse.train.recipe import LossConfig, Recipe
+from imse.train.recipe import LossConfig, Recipe, RecipeError
 from imse.train.schedule import learning_rate
 from imse.train.trainer import make_fabric
 
@@ -96,6 +96,14 @@ def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> Non
     assert torch.load(folder / state.LAST, weights_only=True)["trainer"]["step"] == 4
     assert list((folder / "events").iterdir())
     assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
+
+
+def test_a_run_starts_from_given_weights_of_its_network(recipe: Recipe, small_weights: Path) -> None:
+    given = replace(recipe, run=replace(recipe.run, start_from=str(small_weights)))
+    with running(given) as run:
+        assert_equal_bit_for_bit(run.trainer.network.state_dict(), load(small_weights).state_dict())
+    with pytest.raises(RecipeError, match="another network"):
+        Run(replace(given, network=replace(given.network, blocks=2)), make_fabric(given))
 
 
 def test_pesq_is_not_needed_without_the_discriminator(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
