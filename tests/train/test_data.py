@@ -12,6 +12,7 @@ import torch
 
 from imse.train.corpus import load
 from imse.train.manifest import DataError, split_manifest, split_pairs
+from imse.train.mixing import Draw
 from imse.train.recipe import DataConfig, Recipe, RecipeError
 from imse.train.recipe_file import read
 from imse.train.sources import open_data
@@ -101,6 +102,13 @@ def test_pairs_are_matched_by_name(tmp_path: Path) -> None:
     assert {r.label for r in split.train} == {"ann"}
     assert [r.kind for r in split.held_out] == ["speech", "noisy"] * 2
     assert [r.path.name for r in split.held_out] == ["bob_0.flac", "bob_0.flac", "bob_1.flac", "bob_1.flac"]
+
+
+def test_pairs_make_batches_and_utterances(recipe: Recipe, tmp_path: Path) -> None:
+    source, utterances = open_data(replace(recipe, data=pairs(tmp_path)), CPU)
+    batch = source.batch(Draw(0, 0, 3, slice(0, 3)))
+    assert batch.noisy.shape == batch.clean.shape == (3, recipe.optim.segment_samples)
+    assert [len(utterance.noisy) for utterance in utterances] == [8_000, 8_000]
 
 
 def test_pair_errors_name_the_file(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,11 +16,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from imse.checkpoint import load_with_metadata
+from imse.checkpoint import load, load_with_metadata
 from imse.cli import app
 from imse.train import state
 from imse.train.loop import BEST, Run
-from imse.train.recipe import LossConfig, Recipe
+from imse.train.recipe import LossConfig, Recipe, RecipeError
 from imse.train.schedule import learning_rate
 from imse.train.trainer import make_fabric
 
@@ -95,6 +98,14 @@ def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> Non
     assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
 
 
+def test_a_run_starts_from_given_weights_of_its_network(recipe: Recipe, small_weights: Path) -> None:
+    given = replace(recipe, run=replace(recipe.run, start_from=str(small_weights)))
+    with running(given) as run:
+        assert_equal_bit_for_bit(run.trainer.network.state_dict(), load(small_weights).state_dict())
+    with pytest.raises(RecipeError, match="another network"):
+        Run(replace(given, network=replace(given.network, blocks=2)), make_fabric(given))
+
+
 def test_pesq_is_not_needed_without_the_discriminator(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pesq", None)
     with running(recipe) as run:
@@ -133,6 +144,30 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatc
         state.save({"step": 2}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [state.LAST]
     assert (tmp_path / state.LAST).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_last_checkpoint(manifest: Path, tmp_path: Path) -> None:
+    recipe, last = tmp_path / "recipe.toml", tmp_path / "run" / state.LAST
+    recipe.write_text(
+        f"""
+        network = {{ channels = 8, blocks = 1 }}
+        data = {{ manifest = "{manifest}", held_out_speakers = ["eve"], held_out_noises = ["street"] }}
+        loss = {{ metric = 0.0 }}
+        optim = {{ steps = 1_000_000, segment_samples = 2_000 }}
+        validation = {{ interval = 0 }}
+        run = {{ folder = "{last.parent}", accelerator = "cpu", checkpoint_minutes = 0, log_interval = 1 }}
+        """
+    )
+    command = [sys.executable, "-m", "imse", "train", str(recipe)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while not last.exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+    step: int = torch.load(last, weights_only=True)["trainer"]["step"]
+    result = CliRunner().invoke(app, ["train", str(recipe), "--resume", "--set", f"optim.steps={step + 2}"])
+    assert result.exit_code == 0, result.output
+    assert f"after {step + 2:,} steps" in result.output
 
 
 def test_learning_rates(recipe: Recipe) -> None:

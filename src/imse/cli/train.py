@@ -26,8 +26,11 @@ def train(
     from imse.train.trainer import make_fabric
 
     recipe = read(config, settings or ())
-    run = Run(recipe, make_fabric(recipe), resume=resume)
+    fabric = make_fabric(recipe)
+    run = Run(recipe, fabric, resume=resume)
     try:
-        run.train()
+        best = run.train()
     finally:
         run.trainer.close()
+    if fabric.is_global_zero:
+        typer.echo(f"{best}: after {run.trainer.step:,} steps")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
@@ -22,7 +23,10 @@ class Judge:
 
     def __init__(self, workers: int) -> None:
         # Spawned, not forked: a fork of a process that has used CUDA or threads is not safe.
-        self._pool = ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context("spawn"))
+        # Ctrl-C is for the process that trains, which then ends these.
+        self._pool = ProcessPoolExecutor(
+            max(1, workers), multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        )
         self._staged: tuple[Tensor, Tensor, Tensor, torch.cuda.Event | None] | None = None
         self._waiting: tuple[Tensor, Tensor, Sequence[Future[float]]] | None = None
 

@@ -62,8 +62,12 @@ class Run:
         optim = self._recipe.optim
         return self._seconds / 60 / optim.minutes if optim.minutes > 0 else self.trainer.step / optim.steps
 
-    def train(self) -> None:
-        """Train to the end of the recipe, with checkpoints and validations on the way."""
+    def train(self) -> Path:
+        """Train to the end of the recipe, with checkpoints and validations on the way.
+
+        Returns:
+            The file of the best weights by validation; of the last ones where the recipe never validates.
+        """
         config, trainer = self._recipe.run, self.trainer
         interval = self._recipe.validation.interval
         board = Board(self._folder, active=self._fabric.is_global_zero)
@@ -92,6 +96,13 @@ class Run:
                 bar.validated(trainer.step, self.validate(board))
             self.save()
         board.close()
+        if not interval and self._fabric.is_global_zero:
+            self._export(self._folder / BEST)
+        return self._folder / BEST
+
+    def _export(self, path: Path) -> None:
+        metadata = {"name": self._recipe.name, "steps": str(self.trainer.step)}
+        checkpoint.save(self.trainer.shipped, path, metadata)
 
     def validate(self, board: Board) -> dict[str, float]:
         """Score whole held-out utterances, and keep the weights if they are the best so far.
@@ -102,7 +113,7 @@ class Run:
         config, fabric, step = self._recipe.validation, self._fabric, self.trainer.step
         candidate = self._folder / _CANDIDATE
         if fabric.is_global_zero:
-            checkpoint.save(self.trainer.shipped, candidate, {"name": self._recipe.name, "steps": str(step)})
+            self._export(candidate)
         fabric.barrier()
         mine = self._utterances[fabric.global_rank :: fabric.world_size]
         enhanced = validation.enhance(candidate, mine)

@@ -26,7 +26,7 @@ def quality(clean: Floats, estimate: Floats) -> float:
     if peak == 0:
         return math.nan
     try:
-        return (pesq(clean / peak, estimate / peak, "wb") - 1) / 3.5
+        return (pesq(clean.astype(np.float64) / peak, estimate.astype(np.float64) / peak, "wb") - 1) / 3.5
     except Unscorable:
         return math.nan
 

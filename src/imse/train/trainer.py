@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from imse import checkpoint
 from imse.nn import Network
 from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
@@ -40,6 +41,15 @@ def make_fabric(recipe: Recipe) -> Fabric:
     return fabric
 
 
+def _network(recipe: Recipe) -> Network:
+    if not recipe.run.start_from:
+        return Network(recipe.network)
+    network = checkpoint.load(recipe.run.start_from).train()
+    if network.config != recipe.network:
+        raise RecipeError(f"run.start_from: {recipe.run.start_from} holds another network: {network.config}")
+    return network
+
+
 def _moving(decay: float) -> Callable[..., None]:
     average: Callable[..., None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return average
@@ -54,7 +64,7 @@ class Trainer:
         fabric: Devices and processes.
 
     Raises:
-        RecipeError: The batch cannot be shared between the processes.
+        RecipeError: The batch cannot be shared between the processes, or the weights to start from do not fit.
     """
 
     def __init__(self, recipe: Recipe, source: Source, fabric: Fabric) -> None:
@@ -67,7 +77,7 @@ class Trainer:
         self._rows = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
 
         torch.manual_seed(recipe.seed)
-        self.network = Network(recipe.network).to(fabric.device)
+        self.network = _network(recipe).to(fabric.device)
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay
         )
