@@ -28,7 +28,7 @@ def measure(minutes: float, weights: str) -> tuple[float, float]:
         with soundfile.SoundFile(source, "w", sample_rate, 1) as file:
             while file.frames < minutes * 60 * sample_rate:
                 file.write(samples)
-        command = [
+        command: list[str | Path] = [
             sys.executable,
             "-m",
             "imse",

@@ -28,7 +28,7 @@ _PAUSE_DB = -40.0
 def frame_power(signal: Floats) -> Floats:
     """Mean power of each whole frame of 20 ms of a signal [samples]."""
     frames = signal[: len(signal) // _FRAME * _FRAME].reshape(-1, _FRAME)
-    return np.square(frames).mean(1)
+    return np.asarray(np.square(frames).mean(1))
 
 
 def decibels(ratio: float) -> float:

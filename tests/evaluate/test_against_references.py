@@ -10,7 +10,7 @@ import pystoi
 import pytest
 import soundfile
 
-from evaluate import per_frame
+import per_frame
 from evaluate.material import RATE, Floats, noise, speech
 from imse.evaluate import score
 from imse.evaluate.dnsmos import dnsmos

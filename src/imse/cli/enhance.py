@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from imse.cli.processors import processors
 from imse.errors import ImseError
 
 
@@ -65,9 +65,8 @@ def enhance(
 
     tasks = find_tasks(inputs, output)
     to_stdout = STDIO in (task.target for task in tasks)
-    processors = _processors()
-    jobs = min(jobs or max(1, processors // (threads or 1)), len(tasks))
-    threads = threads or max(1, processors // jobs)
+    jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
+    threads = threads or max(1, processors() // jobs)
     enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
 
     started = time.perf_counter()
@@ -82,10 +81,3 @@ def enhance(
         typer.echo(f"{outcome.place}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
     if outcome.failed:
         raise ImseError(f"{outcome.failed} of {len(tasks)} files failed")
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

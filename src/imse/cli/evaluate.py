@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from imse.cli.processors import processors
 
 
 def evaluate(
@@ -46,7 +47,7 @@ def evaluate(
             noisy,
             index=index,
             measures=None if measures is None else [name.strip() for name in measures.split(",")],
-            jobs=jobs or _processors(),
+            jobs=jobs or processors(),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     for path, write in ((csv, write_csv), (json, write_json), (report, write_report)):
@@ -55,8 +56,3 @@ def evaluate(
     console = Console()
     for table in tables(evaluation):
         console.print(table)
-
-
-def _processors() -> int:
-    """Processors that this process may use, fewer than the machine has in a container."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,9 @@
 """Time of the composite measures' parts (LLR, WSS, segmental SNR), ours against a plain loop over frames.
 
 Both score the same recordings in turns in one run, on one thread each, so that only the ratio depends on the machine.
-The loop is `tests/evaluate/per_frame.py`: the classical script's work, one frame after the other.
+The loop is `benchmarks/per_frame.py`: the classical script's work, one frame after the other.
 
-    python benchmarks/evaluate.py --clean CLEAN --noisy NOISY
+    python benchmarks/measures.py --clean CLEAN --noisy NOISY
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_ROOT / "src"), str(_ROOT / "tests" / "evaluate")]
 
-import per_frame  # noqa: E402 - after the path and the threads
-
-from imse.evaluate import MEASURES, score  # noqa: E402
-from imse.evaluate.pairs import find_pairs  # noqa: E402
-from imse.evaluate.recordings import read  # noqa: E402
+import per_frame
+from imse.evaluate import MEASURES, score
+from imse.evaluate.pairs import find_pairs
+from imse.evaluate.recordings import read
 
 PARTS = ("llr", "wss", "ssnr_db")
 
@@ -37,15 +34,15 @@ def main() -> None:
     arguments = parser.parse_args()
     pairs = find_pairs(arguments.clean, [arguments.noisy], None, None)
     signals = [(read(pair.clean), read(pair.enhanced[0])) for pair in pairs]
-    signals = [tuple(part[: min(map(len, both))] for part in both) for both in signals]
+    signals = [(clean[: len(noisy)], noisy[: len(clean)]) for clean, noisy in signals]
     seconds = sum(len(clean) for clean, _ in signals) / 16_000
     score(*signals[0])  # loads the libraries
 
     loop, ours, pesq = [], [], []
     for clean, noisy in signals:
-        loop.append(_seconds(lambda c=clean, n=noisy: per_frame.composite_parts(c, n)))
-        ours.append(_seconds(lambda c=clean, n=noisy: score(c, n, PARTS)))
-        pesq.append(_seconds(lambda c=clean, n=noisy: score(c, n, ("pesq_wb",))))
+        loop.append(_seconds(partial(per_frame.composite_parts, clean, noisy)))
+        ours.append(_seconds(partial(score, clean, noisy, PARTS)))
+        pesq.append(_seconds(partial(score, clean, noisy, ("pesq_wb",))))
     print(f"{len(pairs)} pairs, {seconds:.0f} s of sound\n")
     print("| | loop, s | ours, s | ratio | median ratio of a file |\n|---|---|---|---|---|")
     _row("LLR, WSS, segmental SNR", loop, ours)
@@ -56,7 +53,7 @@ def main() -> None:
     others = [name for name in MEASURES if name not in dnsmos]
     print("\n| measures | processor time per pair, s |\n|---|---|")
     for label, names in (("DNSMOS", dnsmos), ("all others", others)):
-        spent = [_seconds(lambda c=clean, n=noisy, m=names: score(c, n, m)) for clean, noisy in signals]
+        spent = [_seconds(partial(score, clean, noisy, names)) for clean, noisy in signals]
         print(f"| {label} | {statistics.mean(spent):.3f} |")
 
 
