@@ -42,7 +42,8 @@ def main() -> None:
         imse("enhance", options.test / "noisy", "-o", out, "--weights", weights, "--engine", "torch", "--overwrite")
         enhanced += ["--enhanced", out]
     test = ["--clean", options.test / "clean", "--noisy", options.test / "noisy"]
-    imse("evaluate", *test, *enhanced, "--json", RUNS / "scores.json")
+    measures = "pesq_wb,csig,cbak,covl,stoi,si_sdr_db"
+    imse("evaluate", *test, *enhanced, "--measures", measures, "--json", RUNS / "scores.json")
 
 
 if __name__ == "__main__":

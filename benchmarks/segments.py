@@ -46,8 +46,6 @@ class Extension(OverlappingSegments):
         missing = samples - segment.shape[1]
         if self.mode is None or not missing:
             return segment
-        if self.mode == "centred":
-            return np.pad(segment, [(0, 0), (missing // 2, missing - missing // 2)], mode="symmetric")
         return np.pad(segment, [(0, 0), (0, missing)], mode=self.mode)  # type: ignore[call-overload, no-any-return]
 
 
@@ -57,8 +55,8 @@ def candidates() -> dict[str, tuple[Segmentation, tuple[str, ...]]]:
     found: dict[str, tuple[Segmentation, tuple[str, ...]]] = {"paper": (PaperSegments(), ("short", *longer))}
     for name, mode in (("as it is", None), ("zeros", "constant"), ("mirror", "symmetric"), ("repeat", "wrap")):
         found[f"short: {name}"] = Extension(mode=mode), ("short",)
-    for overlap in (1_600, 3_200, 6_400, 15_300):
-        found[f"overlap {overlap}"] = OverlappingSegments(longest=SEGMENT, overlap=overlap), longer
+    for overlap in (1_600, 3_200, 6_400):
+        found[f"overlap {overlap}"] = OverlappingSegments(longest=SEGMENT, overlap=overlap), ("medium",)
     for longest in (SEGMENT // 2, 2 * SEGMENT, 4 * SEGMENT, 20 * SEGMENT):
         found[f"longest {longest}"] = OverlappingSegments(min(SEGMENT, longest), longest), longer
     return found
