@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-import imse
 from imse import Enhancer
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
@@ -61,6 +60,7 @@ ODD = {
     "clipping": np.sign(np.sin(np.arange(40_000, dtype=np.float32) / 20)),
     "one click": np.eye(1, 20_000, 9_999, dtype=np.float32)[0],
     "far too quiet": np.full(5_000, 1e-30, np.float32),
+    "denormal": np.full(5_000, 1e-40, np.float32),
     "far too loud": np.full(5_000, 1e30, np.float32),
     "half silence": np.concatenate([np.zeros(40_000), np.random.default_rng(0).normal(size=9_000)]).astype(np.float32),
 }
@@ -246,5 +246,7 @@ def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
     assert change_db(pause) < -10
 
 
-def test_enhance_asks_for_weights_until_there_are_some() -> None:
-    assert imse.__all__ == ["Enhancer", "__version__", "enhance"]
+def test_package_without_weights_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("imse.weights._FOLDER", tmp_path)
+    with pytest.raises(ImseError, match="no default weights yet: give a file with --weights FILE"):
+        Enhancer()

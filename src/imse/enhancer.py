@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imse import weights as packaged_weights
-from imse.audio import open_reader, open_writer, output_format_for
+from imse.audio import STDIO, open_reader, open_writer, output_format_for
 from imse.audio.partial import replacing
 from imse.engine import Enhanced, open_engine
 from imse.errors import ImseError
@@ -106,7 +106,8 @@ class Enhancer:
         Args:
             source: An audio file, or ``-`` for WAV from standard input.
             target: The file to write, or ``-`` for WAV on standard output.
-            progress: Called again and again with the seconds of audio done, and those that there are.
+            progress: Called again and again with the seconds of audio done, and those that there are; what it raises
+                ends the work.
 
         Returns:
             Seconds of audio, and one line on damage that was met in the input, or None.
@@ -120,18 +121,23 @@ class Enhancer:
             info = reader.info
             _check_rate(info.sample_rate)
             output = output_format_for(target, info)
-            if self._kept == 1 and (output.format, output.subtype) == (info.format, info.subtype) and info.source:
+            if self._kept == 1 and (output.format, output.subtype) == (info.format, info.subtype) and source != STDIO:
                 # Encoding a lossy format again would not leave it as it is.
-                with replacing(target) as sink, info.source.open("rb") as original:
+                with replacing(target) as sink, source.open("rb") as original:
                     shutil.copyfileobj(original, sink)
                 return info.frames / info.sample_rate, None
             done = 0
-            with open_writer(target, info) as writer:
-                for block in self._stream(lambda: reader.blocks(info.sample_rate), info.sample_rate, info.channels):
-                    writer.write(block)
-                    done += len(block)
+
+            def blocks() -> Iterator[Block]:
+                for block in reader.blocks(info.sample_rate):
                     if progress:
                         progress(done / info.sample_rate, info.frames / info.sample_rate)
+                    yield block
+
+            with open_writer(target, info) as writer:
+                for block in self._stream(blocks, info.sample_rate, info.channels):
+                    writer.write(block)
+                    done += len(block)
             return done / info.sample_rate, reader.note
 
     def _stream(self, blocks: Callable[[], Iterable[Block]], sample_rate: int, channels: int) -> Iterator[Block]:
@@ -229,7 +235,8 @@ def _level(blocks: Iterable[Block]) -> tuple[int, Floats]:
     for block in blocks:
         samples += len(block)
         power = power + np.square(block, dtype=np.float64).sum(0)
-    scale = np.sqrt(np.divide(samples, power, out=np.ones_like(power), where=power > 0))
+    # What is as quiet as 600 dB below full scale is silence: its factor would overflow.
+    scale = np.sqrt(np.divide(samples, power, out=np.ones_like(power), where=power > samples * 1e-60))
     return samples, scale.astype(np.float32)[:, np.newaxis]
 
 

@@ -144,10 +144,33 @@ def test_pipes(short: Path, small_onnx: Path, tmp_path: Path) -> None:
     assert imse("enhance", "-", "--weights", small_onnx).returncode == 1
 
 
-def test_attenuation_limit_of_zero(short: Path, small_onnx: Path, tmp_path: Path) -> None:
-    output = tmp_path / "same.wav"
-    assert imse("enhance", short, "-o", output, "--weights", small_onnx, "--attenuation-limit", "0").returncode == 0
-    assert output.read_bytes() == short.read_bytes()
+@pytest.mark.parametrize("extension", [".wav", ".mp3", ".ogg", ".opus"])
+def test_attenuation_limit_of_zero(tmp_path: Path, small_onnx: Path, extension: str) -> None:
+    """Lossy files, too, stay as they are: they are not encoded again."""
+    source, target = tmp_path / f"in{extension}", tmp_path / f"out{extension}"
+    samples = 0.1 * np.random.default_rng(0).standard_normal(24_000)
+    soundfile.write(
+        source,
+        samples,
+        48_000,
+        format="OGG" if extension == ".opus" else None,
+        subtype="OPUS" if extension == ".opus" else None,
+    )
+    assert imse("enhance", source, "-o", target, "--weights", small_onnx, "--attenuation-limit", "0").returncode == 0
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_outputs_in_several_places(short: Path, small_onnx: Path, tmp_path: Path) -> None:
+    """Relative and absolute, both beside their inputs; and a folder into itself."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "b.wav").write_bytes(short.read_bytes())
+    result = imse("enhance", "b.wav", short, "--weights", small_onnx, cwd=tmp_path / "here")
+    assert result.returncode == 0
+    assert f"2 files in {tmp_path}" in result.stdout.decode()
+    assert (tmp_path / "here" / "b.enhanced.wav").exists()
+    assert imse("enhance", "here", "-o", "here", "--overwrite", "--weights", small_onnx, cwd=tmp_path).returncode == 0
+    assert imse("enhance", "here", "-o", ".", "--weights", small_onnx, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "b.wav").exists()
 
 
 @pytest.mark.parametrize(
@@ -215,6 +238,25 @@ def test_interrupted(long: Path, small_onnx: Path, name: str) -> None:
         assert b"imse: interrupted" in stderr
         assert b"Traceback" not in stderr
         assert process.returncode == 130
+
+
+def test_interrupted_while_waiting_for_standard_input(small_onnx: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imse", "enhance", "-", "-o", "out.wav", "--weights", str(small_onnx)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    deadline = time.monotonic() + 60
+    while not any(tmp_path.glob("imse-*")):  # it has begun to store what comes
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert not any(tmp_path.glob("imse-*"))
+    assert not (tmp_path / "out.wav").exists()
 
 
 @pytest.mark.slow

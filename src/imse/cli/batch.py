@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,6 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from imse.audio import STDIO, find_audio
 from imse.enhancer import Enhancer
 from imse.errors import ImseError, describe
+
+T = TypeVar("T")
 
 _MARK = ".enhanced"  # what the name of a result has before its extension
 _SHOW_AFTER = 1.0  # seconds of work before a progress bar appears
@@ -70,27 +75,44 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
     """
     outcome = Outcome(str(tasks[0].target) if len(tasks) == 1 else _common(tasks))
     stop = threading.Event()
-    with _terminated_like_interrupted(), _progress() as progress, ThreadPoolExecutor(jobs) as pool:
+    with _terminated_like_interrupted(), _progress() as progress:
         every = progress.add_task(f"{len(tasks)} files", total=len(tasks), visible=len(tasks) > 1)
-        futures = {pool.submit(_enhance, enhancer, task, overwrite, progress, stop): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                progress.advance(every)
+
+        def work(task: Task) -> tuple[float, str | None]:
+            return _enhance(enhancer, task, overwrite, progress, stop)
+
+        with closing(_results(work, tasks, jobs, stop)) as results:
+            for result in results:
                 try:
-                    seconds, note = future.result()
+                    seconds, note = result()
                 except (ImseError, OSError, ModuleNotFoundError) as error:
                     outcome.failed += 1
-                    progress.console.print(f"imse: {describe(error)}", markup=False, highlight=False, soft_wrap=True)
-                    continue
-                outcome.done += 1
-                outcome.seconds += seconds
+                    note = describe(error)
+                else:
+                    outcome.done += 1
+                    outcome.seconds += seconds
                 if note:
                     progress.console.print(f"imse: {note}", markup=False, highlight=False, soft_wrap=True)
+                progress.advance(every)
+    return outcome
+
+
+def _results(
+    work: Callable[[Task], T], tasks: list[Task], jobs: int, stop: threading.Event
+) -> Generator[Callable[[], T], None, None]:
+    """Functions that return what came of each task, or raise what went wrong with it, as they finish."""
+    if len(tasks) == 1:
+        # In this thread, which an interrupt reaches even while it waits for standard input.
+        yield partial(work, tasks[0])
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for future in as_completed([pool.submit(work, task) for task in tasks]):
+                yield future.result
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return outcome
 
 
 def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
@@ -105,8 +127,13 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
         root = output or named.with_name(named.name + _MARK)
         if root.is_file():
             raise ImseError(f"{root}: a file, but the output of a folder is a folder")
-        written = root.resolve()
-        found = [file for file in find_audio(path) if not (file.resolve().is_relative_to(written) or _is_result(file))]
+        # Results of an earlier run are no inputs: those beside their originals, and all of OUT if it lies in the folder.
+        inside = path.resolve() in root.resolve().parents
+        found = [
+            file
+            for file in find_audio(path)
+            if not _is_result(file) and not (inside and file.resolve().is_relative_to(root.resolve()))
+        ]
         if not found:
             raise ImseError(f"{path}: no audio files in this folder")
         for file in found:
@@ -136,10 +163,8 @@ def _is_folder(output: Path) -> bool:
 
 def _common(tasks: list[Task]) -> str:
     folders = {task.target.parent for task in tasks}
-    first = min(folders)
-    while not all(folder.is_relative_to(first) for folder in folders):
-        first = first.parent
-    return f"{len(tasks)} files in {first}"
+    common = folders.pop() if len(folders) == 1 else os.path.commonpath([folder.absolute() for folder in folders])
+    return f"{len(tasks)} files in {common}"
 
 
 def _enhance(
