@@ -5,12 +5,13 @@
 
 Every recipe of recipes/ablation is trained; what its best weights make of DIR/noisy is scored against DIR/clean. The
 table, with confidence intervals and the systems compared pair by pair, is printed and written to
-runs/ablation/scores.json. A recipe whose weights are there already is not trained again.
+scores.json in a folder of runs/ablation that is named by the settings. A run that was interrupted goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,18 +33,19 @@ def main() -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a value in all recipes"
     )
     options = parser.parse_args()
+    runs = RUNS / (re.sub(r"[^\w=.-]+", "_", ",".join(options.set)) or "as_checked_in")
+    settings = [argument for setting in options.set for argument in ("--set", setting)]
     enhanced: list[str | Path] = []
     for recipe in sorted(RECIPES.glob("*.toml")):
-        folder = RUNS / recipe.stem
+        folder = runs / recipe.stem
         weights, out = folder / "best.safetensors", folder / "enhanced" / recipe.stem
-        if not weights.exists():
-            settings = [argument for setting in options.set for argument in ("--set", setting)]
-            imse("train", recipe, *settings, "--set", f"run.folder={folder}")
+        resume = ["--resume"] if (folder / "last.ckpt").exists() else []
+        imse("train", recipe, *settings, "--set", f"run.folder={folder.absolute()}", *resume)
         imse("enhance", options.test / "noisy", "-o", out, "--weights", weights, "--engine", "torch", "--overwrite")
         enhanced += ["--enhanced", out]
     test = ["--clean", options.test / "clean", "--noisy", options.test / "noisy"]
     measures = "pesq_wb,csig,cbak,covl,stoi,si_sdr_db"
-    imse("evaluate", *test, *enhanced, "--measures", measures, "--json", RUNS / "scores.json")
+    imse("evaluate", *test, *enhanced, "--measures", measures, "--json", runs / "scores.json")
 
 
 if __name__ == "__main__":

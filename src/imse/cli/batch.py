@@ -127,7 +127,7 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
         root = output or named.with_name(named.name + _MARK)
         if root.is_file():
             raise ImseError(f"{root}: a file, but the output of a folder is a folder")
-        # Results of an earlier run are no inputs: those beside their originals, and all of OUT if it lies in the folder.
+        # Results of an earlier run are no inputs: those beside their originals, and all of OUT if it lies inside.
         inside = path.resolve() in root.resolve().parents
         found = [
             file
