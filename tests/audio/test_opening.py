@@ -59,6 +59,7 @@ def truncated_header(path: Path) -> None:
     [
         ("none.wav", lambda path: None, "no such file or directory"),
         ("folder.wav", lambda path: path.mkdir(), "is a directory"),
+        ("pipe.wav", os.mkfifo, "a pipe or a device; use - to read standard input"),
         ("empty.wav", lambda path: path.touch(), "an empty file"),
         ("text.wav", lambda path: path.write_text("hello\n" * 1000), "not audio that can be read"),
         ("text.mp3", lambda path: path.write_text("hello\n" * 1000), "not audio that can be read"),

@@ -25,7 +25,7 @@ def open_reader(path: Path) -> Iterator[Reader]:
 
     Raises:
         OSError: No such file, no permission, a folder.
-        ImseError: Not audio, or of a kind that needs PyAV.
+        ImseError: Not audio, or of a kind that needs PyAV, or a pipe, which cannot be read twice.
     """
     if path == STDIO:
         with spooled_standard_input() as spooled:
@@ -61,6 +61,8 @@ def open_writer(path: Path, info: AudioInfo) -> Iterator[Writer]:
 
 
 def _reader(path: Path, name: str) -> Reader:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ImseError(f"{name}: a pipe or a device; use - to read standard input")
     with path.open("rb") as file:  # the operating system says best what is wrong with a name
         head = file.read(_HEAD)
     if not head:
