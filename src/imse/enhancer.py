@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from imse import weights as packaged_weights
 from imse.audio import STDIO, open_reader, open_writer, output_format_for
-from imse.audio.partial import replacing
 from imse.engine import Enhanced, open_engine
 from imse.errors import ImseError
+from imse.partial import replacing
 from imse.resample import Block, resample_stream
 from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
 from imse.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats

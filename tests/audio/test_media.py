@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +16,10 @@ import soundfile
 
 from audio.material import lag, read, rewrite, speechlike
 from imse.audio import AudioInfo, open_reader, open_writer
-from imse.errors import ImseError
+from imse.errors import ImseError, describe
 
 av = pytest.importorskip("av")
+opened = pytest.importorskip("imse.audio.av_reader").opened
 
 MATROSKA_IS_EXACT = int(av.__version__.split(".")[0]) >= 18
 """FFmpeg 8.0, of PyAV 17, plays what Matroska says is the delay of the encoder of AAC and MP3."""
@@ -217,6 +222,48 @@ def test_a_video_without_sound_is_an_error(tmp_path: Path) -> None:
     with av.open(source, "w") as output:
         _add_pictures(output, _add_video(output, ".mp4"), 1)
     with pytest.raises(ImseError, match=r"in\.mp4: no sound that can be read"), open_reader(source):
+        pass
+
+
+@pytest.mark.parametrize("tag", [0, 0x1234, 0xBEEF, 0x2001])
+@pytest.mark.parametrize(
+    ("name", "message"), [("in.wav", "not audio that can be read"), ("in.wma", "unsupported encoding of the sound")]
+)
+def test_an_encoding_that_nobody_knows_is_an_error(name: str, message: str, tag: int, tmp_path: Path) -> None:
+    source = tmp_path / name
+    soundfile.write(source, speechlike(1_000, 16_000), 16_000, format="WAV")
+    content = bytearray(source.read_bytes())
+    content[20:22] = tag.to_bytes(2, "little")
+    source.write_bytes(content)
+    with pytest.raises(ImseError) as caught, open_reader(source):
+        pass
+    assert describe(caught.value).startswith(f"{source}: {message}")
+
+
+@pytest.mark.parametrize(("sample_rate", "channels"), [(44_100, 2), (48_000, 1)])
+def test_sound_that_changes_its_format_midway_is_an_error(sample_rate: int, channels: int, tmp_path: Path) -> None:
+    source, other = tmp_path / "in.aac", tmp_path / "other.aac"
+    make(source, "aac", 44_100, 30_000, channels=1)
+    make(other, "aac", sample_rate, 30_000, channels=channels)
+    source.write_bytes(source.read_bytes() + other.read_bytes())
+    with pytest.raises(ImseError, match=r"in\.aac: sample rate or channels change"), open_reader(source):
+        pass
+
+
+def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "in.mkv"
+    make(source, "aac", 44_100, 30_000)
+
+    def demux(_stream: object) -> None:
+        raise av.FFmpegError(errno.EIO, "Input/output error")
+
+    @contextmanager
+    def failing(path: Path, name: str) -> Iterator[Any]:
+        with opened(path, name) as (container, stream):
+            yield SimpleNamespace(demux=demux, format=container.format, metadata=container.metadata), stream
+
+    monkeypatch.setattr("imse.audio.av_reader.opened", failing)
+    with pytest.raises(ImseError, match=r"in\.mkv: cannot be read \(input/output error\)"), open_reader(source):
         pass
 
 

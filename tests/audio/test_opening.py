@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.material import read, rewrite, speechlike
+from audio.material import not_root, read, rewrite, speechlike
 from imse.audio import STDIO, AudioInfo, Block, find_audio, is_audio, open_reader, open_writer, output_format_for
 from imse.errors import ImseError, describe
 
@@ -49,6 +50,27 @@ def test_a_hidden_folder_can_be_searched_by_name(tmp_path: Path) -> None:
     assert find_audio(folder) == [folder / "a.wav"]
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    (folder / "a").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "b.wav").touch()
+    (folder / "there").symlink_to(elsewhere)
+    (folder / "a" / "up").symlink_to(folder)
+    (folder / "gone.wav").symlink_to("nowhere.wav")
+    assert find_audio(folder) == [folder / "gone.wav", folder / "there" / "b.wav"]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        closed = Path(name, "closed")
+        closed.mkdir(0o000)
+        Path(name).chmod(0o755)
+        with pytest.raises(PermissionError) as caught, not_root():
+            find_audio(Path(name))
+        assert describe(caught.value) == f"{closed}: permission denied"
+
+
 def truncated_header(path: Path) -> None:
     soundfile.write(path, speechlike(100, 16_000), 16_000)
     path.write_bytes(path.read_bytes()[:22])
@@ -59,6 +81,7 @@ def truncated_header(path: Path) -> None:
     [
         ("none.wav", lambda path: None, "no such file or directory"),
         ("folder.wav", lambda path: path.mkdir(), "is a directory"),
+        ("pipe.wav", os.mkfifo, "a pipe or a device; use - to read standard input"),
         ("empty.wav", lambda path: path.touch(), "an empty file"),
         ("text.wav", lambda path: path.write_text("hello\n" * 1000), "not audio that can be read"),
         ("text.mp3", lambda path: path.write_text("hello\n" * 1000), "not audio that can be read"),

@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.material import read, rewrite, speechlike
+from audio.material import not_root, read, rewrite, speechlike
 from imse.audio import AudioInfo, find_audio, open_reader, open_writer
-from imse.audio.partial import Sink, is_partial
 from imse.errors import ImseError, describe
+from imse.partial import Sink, is_partial
 
 INFO = AudioInfo(16_000, 1, 16_000, "WAV", "PCM_16", ".wav")
 EXTENSIONS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".m4a", ".mka"]
@@ -240,19 +240,6 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_the_name_of_the_file(tmp_
     with pytest.raises(NotADirectoryError) as caught, open_writer(target, INFO):
         pass
     assert describe(caught.value) == f"{target}: not a directory"
-
-
-@contextmanager
-def not_root() -> Iterator[None]:
-    """Root may write anywhere: be nobody for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_no_permission_is_an_error_with_the_name_of_the_file() -> None:

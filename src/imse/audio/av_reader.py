@@ -16,6 +16,7 @@ import av
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 
 from imse.audio.interface import AudioInfo, Block, Reader
 from imse.errors import ImseError
@@ -36,7 +37,7 @@ class AvReader(Reader):
         name: What to call it in messages.
 
     Raises:
-        ImseError: Not a media file, or one without sound.
+        ImseError: Not a media file, one without sound, or sound that cannot be decoded or changes its format midway.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -54,7 +55,8 @@ class AvReader(Reader):
         with opened(self._path, self._name) as (container, stream):
             precision = "dblp" if stream.format.name in _NEED_FLOAT64 else "fltp"
             resampler = AudioResampler(precision, stream.layout, stream.sample_rate)
-            for packet in container.demux(stream):
+            first: tuple[int, str, str] | None = None
+            for packet in self._packets(container, stream):
                 self._bytes += packet.size
                 try:
                     decoded = packet.decode()
@@ -62,8 +64,18 @@ class AvReader(Reader):
                     self._damaged = True
                     continue
                 for frame in decoded:
+                    kind = (frame.sample_rate, frame.layout.name, frame.format.name)
+                    first = first or kind
+                    if kind != first:
+                        raise ImseError(f"{self._name}: sample rate or channels change in the middle of the file")
                     for planar in resampler.resample(frame):
                         yield cast(Block, planar.to_ndarray()).T
+
+    def _packets(self, container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+        try:
+            yield from container.demux(stream)
+        except av.FFmpegError as error:
+            raise ImseError(f"{self._name}: cannot be read ({str(error.strerror).lower()})") from error
 
 
 @contextmanager
@@ -71,7 +83,7 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
     """A media file and its first audio stream.
 
     Raises:
-        ImseError: Not a media file, or one without sound.
+        ImseError: Not a media file, one without sound, or with sound that FFmpeg cannot decode.
     """
     try:
         container = av.open(path, options=_LOCAL_ONLY, metadata_errors="replace")
@@ -79,8 +91,11 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
         raise ImseError(f"{name}: not audio that can be read") from error
     with container:
         stream = next(iter(container.streams.audio), None)
-        if stream is None or not stream.sample_rate or not stream.channels:
+        if stream is None:
             raise ImseError(f"{name}: no sound that can be read")
+        # PyAV gives a stream without a decoder no such attributes, and one that FFmpeg only names no format.
+        if getattr(stream, "format", None) is None or not stream.sample_rate or not stream.channels:
+            raise ImseError(f"{name}: unsupported encoding of the sound")
         yield container, stream
 
 

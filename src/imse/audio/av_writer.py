@@ -26,8 +26,8 @@ from imse.audio.av_reader import opened, tags_of
 from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.interface import AudioInfo, Block
 from imse.audio.interrupts import interrupts_deferred
-from imse.audio.partial import Sink
 from imse.errors import ImseError
+from imse.partial import Sink
 
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}
 _LOSSY_FRAMES = frozenset({"aac", "opus", "ac3", "eac3"})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from imse.audio.partial import is_partial
+from imse.partial import is_partial
 
 STDIO = Path("-")
 """Standard input or output, as a path."""
@@ -26,12 +27,25 @@ def is_audio(path: Path) -> bool:
 
 
 def find_audio(folder: Path) -> list[Path]:
-    """The audio files anywhere under a folder, sorted; hidden files and folders are passed over."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if is_audio(path)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not is_partial(path)
-        and path.is_file()
-    )
+    """The audio files anywhere under a folder, sorted; hidden files and folders are passed over.
+
+    Links to folders are followed, unless they lead back to where one came from. Links that lead nowhere are among the
+    files: to open one is an error that says so.
+
+    Raises:
+        OSError: A folder that cannot be read.
+    """
+    return sorted(_audio_under(folder, above=()))
+
+
+def _audio_under(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in folder.iterdir():
+        if path.name.startswith(".") or is_partial(path):
+            continue
+        if path.is_dir():
+            yield from _audio_under(path, (*above, here))
+        elif is_audio(path):
+            yield path

@@ -9,10 +9,10 @@ from pathlib import Path
 from imse.audio.files import AV_EXTENSIONS, STDIO
 from imse.audio.formats import AV_FORMATS, output_format_for
 from imse.audio.interface import AudioInfo, Reader, Writer
-from imse.audio.partial import replacing, to_standard_output
 from imse.audio.sndfile import NotSoundError, SndfileReader, SndfileWriter
 from imse.audio.stdin import spooled_standard_input
 from imse.errors import ImseError
+from imse.partial import replacing, to_standard_output
 
 _HEAD = 65_536
 """Bytes in which mpg123 looks for an MPEG frame; it complains on standard error if there is none."""
@@ -25,7 +25,7 @@ def open_reader(path: Path) -> Iterator[Reader]:
 
     Raises:
         OSError: No such file, no permission, a folder.
-        ImseError: Not audio, or of a kind that needs PyAV.
+        ImseError: Not audio, or of a kind that needs PyAV, or a pipe, which cannot be read twice.
     """
     if path == STDIO:
         with spooled_standard_input() as spooled:
@@ -61,6 +61,8 @@ def open_writer(path: Path, info: AudioInfo) -> Iterator[Writer]:
 
 
 def _reader(path: Path, name: str) -> Reader:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ImseError(f"{name}: a pipe or a device; use - to read standard input")
     with path.open("rb") as file:  # the operating system says best what is wrong with a name
         head = file.read(_HEAD)
     if not head:

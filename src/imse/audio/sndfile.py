@@ -17,8 +17,8 @@ from imse.audio import bitrate
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
 from imse.audio.interrupts import interrupts_deferred
-from imse.audio.partial import Sink
 from imse.errors import ImseError
+from imse.partial import Sink
 
 _FRAMES_PER_CALL = 4096
 _MOST_FRAMES = 2**60  # what libsndfile says of a FLAC stream of unknown length is more

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from imse.audio.partial import replacing
+from imse.partial import replacing
 from imse.spectrum import SAMPLE_RATE
 from imse.train.manifest import DataError
 
