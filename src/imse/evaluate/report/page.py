@@ -153,6 +153,8 @@ def _gain(evaluation: Evaluation) -> str:
     ]
     label = "input SNR, dB" if indexed else "SI-SDR of the noisy input, dB"
     plot = scatter("PESQ gain against input SNR", label, groups)
+    if not plot:
+        return f"{heading}<p>Needs files with wide-band PESQ and an input SNR: an index with snr_db, or SI-SDR.</p>"
     explained = "Each dot is a file: its wide-band PESQ minus that of the noisy input. Line: mean."
     return f'{heading}<p>{explained}</p><div class="card scatter">{plot}</div>'
 
