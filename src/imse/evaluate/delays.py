@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Floats
+from imse.spectrum import SAMPLE_RATE
 
 _LONGEST = SAMPLE_RATE
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Floats
+from imse.spectrum import SAMPLE_RATE
 
 _WINDOW_SECONDS = 9.01
 _WINDOW = int(_WINDOW_SECONDS * SAMPLE_RATE)

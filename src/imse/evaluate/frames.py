@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.spectrum import SAMPLE_RATE
+
 Floats = NDArray[np.float64]
 AnyFloats = NDArray[np.floating[Any]]
 
-SAMPLE_RATE = 16_000
 FRAME_LENGTH = 480
 HOP_LENGTH = 120
 N_FFT = 1024

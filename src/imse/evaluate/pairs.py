@@ -11,9 +11,8 @@ from pathlib import Path
 
 from imse.audio import AudioInfo, find_audio
 from imse.evaluate.errors import EvaluationError
-from imse.evaluate.frames import SAMPLE_RATE
 from imse.evaluate.recordings import inspect
-from imse.spectrum import HOP_LENGTH
+from imse.spectrum import HOP_LENGTH, SAMPLE_RATE
 
 # What `imse enhance` puts before the extension of a file that it writes beside its input.
 ENHANCED_SUFFIX = ".enhanced"

@@ -9,7 +9,8 @@ import soxr
 
 from imse.audio import AudioInfo, open_reader
 from imse.evaluate.errors import EvaluationError
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Floats
+from imse.spectrum import SAMPLE_RATE
 
 _BLOCK = 1 << 16
 

@@ -6,11 +6,12 @@ from html import escape
 from pathlib import Path
 
 from imse.errors import ImseError
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Floats
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.recordings import read
 from imse.evaluate.report.media import audio_uri, loudest, spectrogram_uri
 from imse.evaluate.results import Evaluation, System
+from imse.spectrum import SAMPLE_RATE
 
 _WORST = 10
 # Longer recordings would make a page that no browser likes.

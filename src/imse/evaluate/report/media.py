@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Floats
+from imse.spectrum import SAMPLE_RATE
 
 _N_FFT = 512
 _HOP_LENGTH = 128
