@@ -16,7 +16,8 @@ from imse.spectrum import SAMPLE_RATE
 _WORST = 10
 # Longer recordings would make a page that no browser likes.
 _MOST_SECONDS = 20
-_SHOWN = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")
+# The best-known measures, shown of each system and of each file.
+HEADLINES = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")
 
 
 def worst(system: System, measure: str) -> list[int]:
@@ -41,7 +42,7 @@ def example(evaluation: Evaluation, system: System, position: int, colour: str) 
 def _facts(evaluation: Evaluation, system: System, position: int) -> str:
     snr_db = evaluation.pairs[position].snr_db
     facts = [] if snr_db is None else [f"input {snr_db:g} dB"]
-    for measure in _SHOWN:
+    for measure in HEADLINES:
         if measure in (values := system.files[position].values):
             before = evaluation.noisy.files[position].values.get(measure) if evaluation.noisy else None
             change = f"{values[measure]:#.3g}" if before is None else f"{before:#.3g} → {values[measure]:#.3g}"
