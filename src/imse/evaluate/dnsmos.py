@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import Float64s
 from imse.spectrum import SAMPLE_RATE
 
 _WINDOW_SECONDS = 9.01
@@ -38,7 +38,7 @@ class Rating(NamedTuple):
     overall: float
 
 
-def dnsmos(signal: Floats) -> Rating:
+def dnsmos(signal: Float64s) -> Rating:
     """Rate a recording: the mean over windows of 9.01 s, one each second.
 
     Args:

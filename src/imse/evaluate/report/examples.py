@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from imse.errors import ImseError
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import Float64s
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.recordings import read
 from imse.evaluate.report.media import audio_uri, loudest, spectrogram_uri
@@ -64,5 +64,5 @@ def _version(name: str, path: Path, colour: str, reference: float) -> str:
     )
 
 
-def _excerpt(path: Path) -> Floats:
+def _excerpt(path: Path) -> Float64s:
     return read(path)[: _MOST_SECONDS * SAMPLE_RATE]
