@@ -76,6 +76,40 @@ def test_an_error_is_one_line_and_leaves_nothing_behind(folders: Path) -> None:
     assert not (folders / "a.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("clean", "not a file; name a file to write"),
+        ("clean/0.wav/scores/a.json", "{}/clean/0.wav is a file, not a folder"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_found_before_scoring(folders: Path, output: str, message: str) -> None:
+    """Before even the folders are looked at, of which one is empty."""
+    (folders / "empty").mkdir()
+    target = folders / output
+    done = imse("evaluate", "--clean", folders / "clean", "--enhanced", folders / "empty", "--json", target)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"imse: {target}: {message.format(folders.resolve())}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a standard output that takes nothing")
+def test_files_are_written_though_nothing_can_be_printed(folders: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "imse", "evaluate", "--measures", "ssnr_db", "--jobs", "1"),
+                *("--clean", folders / "clean", "--enhanced", folders / "enhanced", "--csv", folders / "a.csv"),
+            ],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    assert done.returncode != 0
+    assert len((folders / "a.csv").read_text().splitlines()) == 1 + 3
+
+
 def test_unknown_measure(folders: Path) -> None:
     done = imse("evaluate", "--clean", folders / "clean", "--enhanced", folders / "enhanced", "--measures", "mos")
     assert done.returncode == 1

@@ -96,15 +96,26 @@ def test_several_files_without_partner_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        ("name\tsnr_db\n", "no column 'id'"),
-        ("id\tsnr_db\na\t5\n", r"rooms/b: not in the index"),
-        ("id\tsnr_db\na\tloud\n", "line 2"),
+        (b"", "index.tsv: line 0: no column 'id'"),
+        (b"name\tsnr_db\n", "index.tsv: line 1: no column 'id'"),
+        (b"id\tsnr\na\t5\nrooms/b\t5\n", "index.tsv: line 1: no column 'snr_db'"),
+        (b"id\tsnr_db\na\t5\n", "rooms/b: not in the index"),
+        (b"id\tsnr_db\na\tloud\n", "index.tsv: line 2: could not convert"),
+        (b"id\tsnr_db\na\t5\nrooms/b\tinf\n", "index.tsv: line 3: an SNR must be a finite number, or empty, not inf"),
+        (b"id\tsnr_db\na\tnan\n", "index.tsv: line 2: an SNR must be a finite number, or empty, not nan"),
+        ("id\tsnr_db\ncafé\t5\n".encode("latin-1"), "index.tsv: not text in UTF-8"),
     ],
 )
-def test_unusable_index(clean: Path, tmp_path: Path, index: str, message: str) -> None:
-    (tmp_path / "index.tsv").write_text(index)
+def test_unusable_index(clean: Path, tmp_path: Path, index: bytes, message: str) -> None:
+    (tmp_path / "index.tsv").write_bytes(index)
     with pytest.raises(ImseError, match=message):
-        evaluate(clean, clean, index=tmp_path / "index.tsv")
+        find_pairs(clean, [clean], None, tmp_path / "index.tsv")
+
+
+def test_index_as_excel_writes_it(clean: Path, tmp_path: Path) -> None:
+    (tmp_path / "index.tsv").write_bytes("id\tsnr_db\r\na\t5\r\nrooms/b\t-2.5\r\n".encode("utf-8-sig"))
+    pairs = find_pairs(clean, [clean], None, tmp_path / "index.tsv")
+    assert [pair.snr_db for pair in pairs] == [5, -2.5]
 
 
 def test_no_such_folder(clean: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def test_page(page: Path) -> None:
     assert not re.search(r"<b>&\d", text)
     assert "best: STOI is missing for 1 file: file is silent" in text
     assert text.count("<small>1 missing</small>") == 3
+
+
+def test_gain_without_input_snr_says_what_it_needs(evaluation: Evaluation, tmp_path: Path) -> None:
+    unindexed = tuple(replace(pair, snr_db=None) for pair in evaluation.pairs)
+    write_report(replace(evaluation, pairs=unindexed), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Needs files with wide-band PESQ and an input SNR: an index with snr_db, or SI-SDR." in text
+    assert 'class="card scatter"' not in text
 
 
 def test_browser(page: Path, tmp_path: Path) -> None:

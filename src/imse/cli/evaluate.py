@@ -33,10 +33,13 @@ def evaluate(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from imse.evaluate import evaluate as run
-    from imse.evaluate.export import write_csv, write_json
+    from imse.evaluate.export import require_writable, write_csv, write_json
     from imse.evaluate.report import write_report
     from imse.evaluate.tables import tables
 
+    outputs = [(path, write) for path, write in ((csv, write_csv), (json, write_json), (report, write_report)) if path]
+    for path, _ in outputs:
+        require_writable(path)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -50,9 +53,10 @@ def evaluate(
             jobs=jobs or processors(),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    for path, write in ((csv, write_csv), (json, write_json), (report, write_report)):
-        if path:
+    try:
+        console = Console()
+        for table in tables(evaluation):
+            console.print(table)
+    finally:  # a closed pipe, as of `| head`, costs no file
+        for path, write in outputs:
             write(evaluation, path)
-    console = Console()
-    for table in tables(evaluation):
-        console.print(table)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Float64s
+from imse.spectrum import SAMPLE_RATE
 
 _LONGEST = SAMPLE_RATE
 
 
-def delay(clean: Floats, other: Floats) -> int | None:
+def delay(clean: Float64s, other: Float64s) -> int | None:
     """Samples by which `other` comes after `clean`, negative if before: the peak of their cross-correlation.
 
     Args:

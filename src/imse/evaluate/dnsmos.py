@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Float64s
+from imse.spectrum import SAMPLE_RATE
 
 _WINDOW_SECONDS = 9.01
 _WINDOW = int(_WINDOW_SECONDS * SAMPLE_RATE)
@@ -37,7 +38,7 @@ class Rating(NamedTuple):
     overall: float
 
 
-def dnsmos(signal: Floats) -> Rating:
+def dnsmos(signal: Float64s) -> Rating:
     """Rate a recording: the mean over windows of 9.01 s, one each second.
 
     Args:

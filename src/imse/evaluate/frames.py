@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from imse.spectrum import SAMPLE_RATE
+
+Float64s = NDArray[np.float64]
 AnyFloats = NDArray[np.floating[Any]]
 
-SAMPLE_RATE = 16_000
 FRAME_LENGTH = 480
 HOP_LENGTH = 120
 N_FFT = 1024
@@ -34,7 +35,7 @@ _LEAST_WEIGHT = np.exp(-30 / (2 * 2.303))
 
 
 @cache
-def _window() -> Floats:
+def _window() -> Float64s:
     """Hann window without its zeros at both ends, [480]."""
     return np.hanning(FRAME_LENGTH + 2)[1:-1]
 
@@ -44,27 +45,27 @@ def frame_count(samples: int) -> int:
     return max(0, (samples - FRAME_LENGTH) // HOP_LENGTH)
 
 
-def frames(signal: Floats) -> Floats:
+def frames(signal: Float64s) -> Float64s:
     """Windowed frames [T, 480] of a signal [samples] at 16 kHz."""
     every = np.lib.stride_tricks.sliding_window_view(signal, FRAME_LENGTH)[::HOP_LENGTH]
-    windowed: Floats = every[: frame_count(len(signal))] * _window()
+    windowed: Float64s = every[: frame_count(len(signal))] * _window()
     return windowed
 
 
-def power_spectrum(windowed: Floats) -> Floats:
+def power_spectrum(windowed: Float64s) -> Float64s:
     """Power spectra [T, 513] of frames [T, 480]."""
     spectrum = np.fft.rfft(windowed, N_FFT, axis=-1)
-    power: Floats = spectrum.real**2 + spectrum.imag**2  # a third of the time of np.abs
+    power: Float64s = spectrum.real**2 + spectrum.imag**2  # a third of the time of np.abs
     return power
 
 
 @cache
-def critical_bands() -> Floats:
+def critical_bands() -> Float64s:
     """Weights [513, 25] of the critical bands: Gaussian in frequency, of equal area, zero where below -30 dB."""
     bins = np.arange(N_FFT // 2 + 1)[:, None]
     bins_per_hz = N_FFT / SAMPLE_RATE
     centres, bandwidths = _BANDS.T
     distance = (bins - np.floor(centres * bins_per_hz)) / (bandwidths * bins_per_hz)
     weights = np.exp(-11 * distance**2) * bandwidths[0] / bandwidths
-    filters: Floats = np.where(weights > _LEAST_WEIGHT, weights, 0)
+    filters: Float64s = np.where(weights > _LEAST_WEIGHT, weights, 0)
     return filters

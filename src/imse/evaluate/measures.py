@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from imse.evaluate.errors import EvaluationError, Unscorable
-from imse.evaluate.frames import AnyFloats, Floats
+from imse.evaluate.frames import AnyFloats, Float64s
 from imse.evaluate.signals import Signals
 
 # A signal that never reaches one step of 16 bits is silence.
@@ -113,7 +113,7 @@ def score(clean: AnyFloats, enhanced: AnyFloats, measures: Sequence[str] | None 
     return Scores(values, missing)
 
 
-def _fault(which: str, signal: Floats) -> str | None:
+def _fault(which: str, signal: Float64s) -> str | None:
     if not len(signal):
         return f"{which} is empty"
     if not np.isfinite(signal).all():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imse.audio import AudioInfo, find_audio
 from imse.evaluate.errors import EvaluationError
-from imse.evaluate.frames import SAMPLE_RATE
 from imse.evaluate.recordings import inspect
-from imse.spectrum import HOP_LENGTH
+from imse.spectrum import HOP_LENGTH, SAMPLE_RATE
 
 # What `imse enhance` puts before the extension of a file that it writes beside its input.
 ENHANCED_SUFFIX = ".enhanced"
@@ -115,14 +116,27 @@ def _mismatch(clean: Path, ours: AudioInfo, other: Path, theirs: AudioInfo) -> s
 
 
 def _read_index(path: Path) -> dict[str, float | None]:
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file, delimiter="\t")
-        if "id" not in (table.fieldnames or []):
-            raise EvaluationError(f"{path}: no column 'id'; an index is a tab-separated table with id and snr_db")
-        try:
-            return {row["id"]: float(row["snr_db"]) if row.get("snr_db") else None for row in table}
-        except ValueError as error:
-            raise EvaluationError(f"{path}: line {table.line_num}: {error}") from error
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Excel puts a byte-order mark first
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{path}: not text in UTF-8; an index is a tab-separated table in UTF-8") from error
+    table = csv.DictReader(io.StringIO(text), delimiter="\t")
+    try:
+        for column in ("id", "snr_db"):
+            if column not in (table.fieldnames or []):
+                raise ValueError(f"no column '{column}'; an index is a tab-separated table with id and snr_db")
+        return {row["id"]: _snr_db(row["snr_db"]) for row in table}
+    except (csv.Error, ValueError) as error:
+        raise EvaluationError(f"{path}: line {table.line_num}: {error}") from error
+
+
+def _snr_db(text: str | None) -> float | None:
+    if not text:
+        return None
+    snr_db = float(text)
+    if not math.isfinite(snr_db):
+        raise ValueError(f"an SNR must be a finite number, or empty, not {text}")
+    return snr_db
 
 
 def _summary(names: Sequence[str], problem: str) -> str:

@@ -9,7 +9,8 @@ import soxr
 
 from imse.audio import AudioInfo, open_reader
 from imse.evaluate.errors import EvaluationError
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Float64s
+from imse.spectrum import SAMPLE_RATE
 
 _BLOCK = 1 << 16
 
@@ -30,7 +31,7 @@ def inspect(path: Path) -> AudioInfo:
     return info
 
 
-def read(path: Path) -> Floats:
+def read(path: Path) -> Float64s:
     """Samples of a recording with one channel, [samples] at 16 kHz, full scale at +-1; higher rates are resampled.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from imse.evaluate import composite, external, frames, llr, snr, spectral, wss
 from imse.evaluate.dnsmos import Rating, dnsmos
 from imse.evaluate.errors import Unscorable
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import Float64s
 
 # The composite measures leave out the worst frames of LLR and WSS.
 _KEPT_FRAMES = 0.95
@@ -23,8 +23,8 @@ class Signals:
     Every property computes one measure when first asked for, and raises `Unscorable` where there is no score.
     """
 
-    clean: Floats
-    enhanced: Floats
+    clean: Float64s
+    enhanced: Float64s
 
     @cached_property
     def pesq_wb(self) -> float:
@@ -104,17 +104,17 @@ class Signals:
         return dnsmos(self.enhanced)
 
     @cached_property
-    def _frames(self) -> tuple[Floats, Floats]:
+    def _frames(self) -> tuple[Float64s, Float64s]:
         if frames.frame_count(len(self.clean)) == 0:
             raise Unscorable(f"shorter than {frames.FRAME_LENGTH + frames.HOP_LENGTH} samples")
         return frames.frames(self.clean), frames.frames(self.enhanced)
 
     @cached_property
-    def _power(self) -> tuple[Floats, Floats]:
+    def _power(self) -> tuple[Float64s, Float64s]:
         clean, enhanced = self._frames
         return frames.power_spectrum(clean), frames.power_spectrum(enhanced)
 
 
-def _trimmed_mean(distances: Floats) -> float:
+def _trimmed_mean(distances: Float64s) -> float:
     """Mean of the smallest 95 % of the frames' distances [T]."""
     return float(np.sort(distances)[: round(_KEPT_FRAMES * len(distances))].mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import Float64s
 
 _FRAME_LENGTH = 512
 _HOP_LENGTH = 256
@@ -14,7 +14,7 @@ _RANGE_DB = 50
 LEAST_SAMPLES = _FRAME_LENGTH
 
 
-def log_spectral_distance(clean: Floats, enhanced: Floats) -> float:
+def log_spectral_distance(clean: Float64s, enhanced: Float64s) -> float:
     """Log-spectral distance in dB: the root mean square over bins, averaged over frames of 32 ms every 16 ms.
 
     Cohen, "Optimal speech enhancement under signal presence uncertainty using log-spectral amplitude estimator", IEEE
@@ -30,12 +30,12 @@ def log_spectral_distance(clean: Floats, enhanced: Floats) -> float:
     return float(np.sqrt(np.mean(difference**2, axis=1)).mean())
 
 
-def _power(signal: Floats) -> Floats:
+def _power(signal: Float64s) -> Float64s:
     frames = np.lib.stride_tricks.sliding_window_view(signal, _FRAME_LENGTH)[::_HOP_LENGTH]
-    power: Floats = np.abs(np.fft.rfft(frames * np.hanning(_FRAME_LENGTH + 1)[:-1], axis=1)) ** 2
+    power: Float64s = np.abs(np.fft.rfft(frames * np.hanning(_FRAME_LENGTH + 1)[:-1], axis=1)) ** 2
     return power
 
 
-def level_change(clean: Floats, enhanced: Floats) -> float:
+def level_change(clean: Float64s, enhanced: Float64s) -> float:
     """Level of the enhanced signal over that of the clean one: the ratio of their root mean squares in dB."""
     return float(10 * np.log10((enhanced @ enhanced) / (clean @ clean)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imse.evaluate.frames import Floats, critical_bands
+from imse.evaluate.frames import Float64s, critical_bands
 
 # Klatt's constants in dB: how fast the weight falls below the highest peak of the spectrum, and below the nearest.
 _GLOBAL_DB = 20
@@ -18,31 +18,31 @@ _SCALE = 1 / 32768
 _FLOOR = 1e-10
 
 
-def weighted_spectral_slope(clean: Floats, enhanced: Floats) -> Floats:
+def weighted_spectral_slope(clean: Float64s, enhanced: Float64s) -> Float64s:
     """Weighted spectral slope distance of each frame: power spectra [T, 513] of both signals in, [T] out."""
     clean_db, enhanced_db = _band_levels_db(clean), _band_levels_db(enhanced)
     clean_slope, enhanced_slope = np.diff(clean_db), np.diff(enhanced_db)
     weights = (_weights(clean_db, clean_slope) + _weights(enhanced_db, enhanced_slope)) / 2
-    distance: Floats = np.sum(weights * (clean_slope - enhanced_slope) ** 2, axis=1) / np.sum(weights, axis=1)
+    distance: Float64s = np.sum(weights * (clean_slope - enhanced_slope) ** 2, axis=1) / np.sum(weights, axis=1)
     return distance
 
 
-def _band_levels_db(power: Floats) -> Floats:
+def _band_levels_db(power: Float64s) -> Float64s:
     energy = power @ critical_bands() * _SCALE**2
-    level_db: Floats = 10 * np.log10(np.maximum(energy, _FLOOR))
+    level_db: Float64s = 10 * np.log10(np.maximum(energy, _FLOOR))
     return level_db
 
 
-def _weights(level_db: Floats, slope: Floats) -> Floats:
+def _weights(level_db: Float64s, slope: Float64s) -> Float64s:
     """Weight of each slope [T, 24]: large near the spectrum's highest peak and near the peak of its own hill."""
     level = level_db[:, :-1]
     below_highest = level_db.max(axis=1, keepdims=True) - level
     below_nearest = _nearest_peak(level, slope) - level
-    weights: Floats = _GLOBAL_DB / (_GLOBAL_DB + below_highest) * _LOCAL_DB / (_LOCAL_DB + below_nearest)
+    weights: Float64s = _GLOBAL_DB / (_GLOBAL_DB + below_highest) * _LOCAL_DB / (_LOCAL_DB + below_nearest)
     return weights
 
 
-def _nearest_peak(level: Floats, slope: Floats) -> Floats:
+def _nearest_peak(level: Float64s, slope: Float64s) -> Float64s:
     """Level [T, 24] where each band's hill ends: to the right on a rising slope, to the left on a falling one.
 
     On a rising slope the scripts stop one band below the summit; published scores have that in them.

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
-from imse.evaluate.frames import Floats
+from imse.evaluate.frames import Float64s
 from imse.evaluate.report.axes import Axis, axis
 
 _BOX_WIDTH, _BOX_HEIGHT = 280, 190
@@ -88,7 +88,7 @@ def _dot(x: Axis, y: Axis, point: Point, colour: str, shift: float) -> str:
     return f'<circle class="dot {colour}" {at} r="3.5"><title>{escape(point.text)}</title></circle>'
 
 
-def _box(y: Axis, middle: float, width: float, colour: str, values: Floats) -> str:
+def _box(y: Axis, middle: float, width: float, colour: str, values: Float64s) -> str:
     first, median, third = (float(quartile) for quartile in np.percentile(values, [25, 50, 75]))
     reach = _WHISKER * (third - first)
     within = values[(values >= first - reach) & (values <= third + reach)]

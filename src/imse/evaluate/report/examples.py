@@ -6,16 +6,18 @@ from html import escape
 from pathlib import Path
 
 from imse.errors import ImseError
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Float64s
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.recordings import read
 from imse.evaluate.report.media import audio_uri, loudest, spectrogram_uri
 from imse.evaluate.results import Evaluation, System
+from imse.spectrum import SAMPLE_RATE
 
 _WORST = 10
 # Longer recordings would make a page that no browser likes.
 _MOST_SECONDS = 20
-_SHOWN = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")
+# The best-known measures, shown of each system and of each file.
+HEADLINES = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")
 
 
 def worst(system: System, measure: str) -> list[int]:
@@ -40,7 +42,7 @@ def example(evaluation: Evaluation, system: System, position: int, colour: str) 
 def _facts(evaluation: Evaluation, system: System, position: int) -> str:
     snr_db = evaluation.pairs[position].snr_db
     facts = [] if snr_db is None else [f"input {snr_db:g} dB"]
-    for measure in _SHOWN:
+    for measure in HEADLINES:
         if measure in (values := system.files[position].values):
             before = evaluation.noisy.files[position].values.get(measure) if evaluation.noisy else None
             change = f"{values[measure]:#.3g}" if before is None else f"{before:#.3g} → {values[measure]:#.3g}"
@@ -62,5 +64,5 @@ def _version(name: str, path: Path, colour: str, reference: float) -> str:
     )
 
 
-def _excerpt(path: Path) -> Floats:
+def _excerpt(path: Path) -> Float64s:
     return read(path)[: _MOST_SECONDS * SAMPLE_RATE]

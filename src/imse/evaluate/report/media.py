@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from imse.evaluate.frames import SAMPLE_RATE, Floats
+from imse.evaluate.frames import Float64s
+from imse.spectrum import SAMPLE_RATE
 
 _N_FFT = 512
 _HOP_LENGTH = 128
@@ -25,31 +26,31 @@ _COLOURS = (
 )  # fmt: skip
 
 
-def audio_uri(signal: Floats) -> str:
+def audio_uri(signal: Float64s) -> str:
     """A signal [samples] at 16 kHz as FLAC of 16 bits."""
     buffer = io.BytesIO()
     soundfile.write(buffer, signal, SAMPLE_RATE, "PCM_16", format="FLAC")
     return _uri("audio/flac", buffer.getvalue())
 
 
-def loudest(signal: Floats) -> float:
+def loudest(signal: Float64s) -> float:
     """Power of the loudest bin of a signal's spectrogram, at least that of rounding to 16 bits."""
     return max(float(_power(signal).max()), _N_FFT * 2**-30)
 
 
-def spectrogram_uri(signal: Floats, reference: float) -> str:
+def spectrogram_uri(signal: Float64s, reference: float) -> str:
     """Spectrogram of a signal [samples] as PNG, from 80 dB below the power `reference` up; 0 Hz is at the bottom."""
     level_db = 10 * np.log10(np.maximum(_power(signal) / reference, 10 ** (-_RANGE_DB / 10)))
     shade = np.clip((level_db / _RANGE_DB + 1) * 255, 0, 255).astype(np.uint8)
     return _uri("image/png", _png(shade.T[::-1]))
 
 
-def _power(signal: Floats) -> Floats:
+def _power(signal: Float64s) -> Float64s:
     """Power spectra [T, 257], at most 900 frames however long the signal is."""
     padded = np.pad(signal, (_N_FFT // 2, _N_FFT))
     hop = max(_HOP_LENGTH, -(-len(signal) // _MOST_COLUMNS))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[: len(signal) + 1 : hop]
-    power: Floats = np.abs(np.fft.rfft(frames * np.hanning(_N_FFT + 1)[:-1], axis=1)) ** 2
+    power: Float64s = np.abs(np.fft.rfft(frames * np.hanning(_N_FFT + 1)[:-1], axis=1)) ** 2
     return power
 
 

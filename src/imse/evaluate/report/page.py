@@ -12,11 +12,10 @@ from imse import __version__
 from imse.evaluate.export import write_text
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.report.charts import Point, box_plot, scatter
-from imse.evaluate.report.examples import example, worst
+from imse.evaluate.report.examples import HEADLINES, example, worst
 from imse.evaluate.results import Comparison, Evaluation, Summary, System
 from imse.evaluate.tables import notes, title
 
-_HEADLINES = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")
 _COLOURS = 6
 # Nothing may be fetched: the browser itself enforces that the page is self-contained.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -84,7 +83,7 @@ def _headline(evaluation: Evaluation) -> str:
     rows = []
     for system, colour in _colours(evaluation):
         if system is not evaluation.noisy:
-            cards = "".join(_card(evaluation, system, name) for name in _HEADLINES if name in evaluation.measures)
+            cards = "".join(_card(evaluation, system, name) for name in HEADLINES if name in evaluation.measures)
             key = f"<h3>{_key(system, colour)}</h3>" if len(evaluation.enhanced) > 1 else ""
             rows.append(f'{key}<div class="headline">{cards}</div>')
     return "".join(rows)
@@ -153,6 +152,8 @@ def _gain(evaluation: Evaluation) -> str:
     ]
     label = "input SNR, dB" if indexed else "SI-SDR of the noisy input, dB"
     plot = scatter("PESQ gain against input SNR", label, groups)
+    if not plot:
+        return f"{heading}<p>Needs files with wide-band PESQ and an input SNR: an index with snr_db, or SI-SDR.</p>"
     explained = "Each dot is a file: its wide-band PESQ minus that of the noisy input. Line: mean."
     return f'{heading}<p>{explained}</p><div class="card scatter">{plot}</div>'
 
