@@ -87,25 +87,28 @@ def test_a_round_trip_keeps_every_bit(tmp_path: Path) -> None:
 def test_saving_is_all_or_nothing(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = ours.read_bytes()
 
-    def disk_full(path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(content[:100])
-        raise OSError(28, "No space left on device", str(path))
+    def disk_full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    monkeypatch.setattr("os.fsync", disk_full)
     with pytest.raises(OSError, match=r"No space left on device: '.*/ours\.safetensors'"):
         save(IMSE(), ours)
     assert ours.read_bytes() == before
     assert list(ours.parent.iterdir()) == [ours]
 
 
+def test_saving_makes_missing_folders(tmp_path: Path) -> None:
+    save(Network(SMALL), tmp_path / "new" / "ours.safetensors")
+    assert load(tmp_path / "new" / "ours.safetensors").config == SMALL
+
+
 def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere/ours\.safetensors'"):
-        save(Network(SMALL), tmp_path / "nowhere" / "ours.safetensors")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"file/ours\.safetensors'"):
+        save(Network(SMALL), tmp_path / "file" / "ours.safetensors")
     with pytest.raises(IsADirectoryError, match=re.escape(f"'{tmp_path}'")):
         save(Network(SMALL), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert list(tmp_path.parent.glob(".*.partial")) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
+from imse.partial import replacing
 from imse.published import config_of, renamed
 from imse.weights import CONFIG_KEY
 
@@ -61,24 +62,18 @@ def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None 
 
     Args:
         network: The network.
-        path: The file to write, replaced if there.
+        path: The file to write, replaced if there; missing folders are made.
         metadata: What is known of the weights' origin: name, licence, training data, ...
 
     Raises:
         OSError: The file cannot be written.
+        ImseError: A device or a pipe, or another run writes the file at the same time.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
     config = json.dumps(asdict(network.config))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = serialize(tensors, metadata={**(metadata or {}), CONFIG_KEY: config})
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:  # said of the file that was asked for
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(Path(path)) as file:
+        file.write(content)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor] | None, dict[str, str]]:

@@ -19,6 +19,7 @@ import torch
 
 from imse.engine.onnx import INPUTS, OUTPUTS
 from imse.nn.network import Network
+from imse.partial import replacing
 from imse.weights import CONFIG_KEY
 
 OPSET = 17
@@ -31,25 +32,24 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
     bins, frames] with free batch and frames, as `Network.forward` takes and gives them.
 
     Args:
-        network: The network.
-        path: The file to write, replaced if there.
+        network: The network; what is written is its evaluation mode, whichever it is in.
+        path: The file to write, replaced if there; missing folders are made.
         metadata: What is known of the weights' origin, kept in the file beside the network's configuration.
+
+    Raises:
+        OSError: The file cannot be written.
+        ImseError: A device or a pipe, or another run writes the file at the same time.
     """
     with tempfile.TemporaryDirectory() as folder:
         traced, folded = Path(folder, "traced.onnx"), Path(folder, "folded.onnx")
-        _trace(network.eval(), traced)
+        _trace(network, traced)
         _fold(traced, folded)
         model = onnx.load(folded)
     _strip(model)
     config = json.dumps(asdict(network.config))
     onnx.helper.set_model_props(model, {**(metadata or {}), CONFIG_KEY: config})
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(model.SerializeToString())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(Path(path)) as file:
+        file.write(model.SerializeToString())
 
 
 def _trace(network: Network, file: Path) -> None:

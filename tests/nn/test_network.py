@@ -125,6 +125,14 @@ def test_the_baseline_parts_export_to_onnx(tmp_path: Path, attention: str, embed
         torch.testing.assert_close(torch.polar(magnitude, phase), expected, atol=1e-3, rtol=0)
 
 
+def test_exporting_leaves_the_network_in_its_mode_and_names_the_file_in_errors(tmp_path: Path) -> None:
+    network = small("met", "idconv").train()
+    with pytest.raises(IsADirectoryError, match=re.escape(f"'{tmp_path}'")):
+        export_onnx(network, tmp_path)
+    assert all(module.training for module in network.modules())
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

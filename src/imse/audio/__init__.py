@@ -1,7 +1,8 @@
 """Audio files in and out, block by block: any format, whole or not at all.
 
-libsndfile (`sndfile.py`) reads and writes WAV, FLAC, Ogg, Opus, MP3, AIFF and more; PyAV (`pyav.py`), if installed,
-what libsndfile cannot open: m4a, and the audio track of a video. Both stand behind one interface (`interface.py`).
+libsndfile (`sndfile.py`) reads and writes WAV, FLAC, Ogg, Opus, MP3, AIFF and more; PyAV (`av_reader.py`,
+`av_writer.py`), if installed, what libsndfile cannot open: m4a, and the audio track of a video. Both stand behind one
+interface (`interface.py`).
 """
 
 from imse.audio.files import STDIO, find_audio, is_audio
