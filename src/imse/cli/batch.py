@@ -132,7 +132,7 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
         found = [
             file
             for file in find_audio(path)
-            if not _is_result(file) and not (inside and file.resolve().is_relative_to(root.resolve()))
+            if not _is_result(file) and not (inside and Path(os.path.realpath(file)).is_relative_to(root.resolve()))
         ]
         if not found:
             raise ImseError(f"{path}: no audio files in this folder")
