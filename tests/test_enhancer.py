@@ -152,9 +152,10 @@ def test_paper_segments_reproduce_the_authors(reference: Path, published_onnx: P
     noisy, expected = golden[f"{name}_in"], golden[f"{name}_out"]
     in_torch = Enhancer(reference / "imse_g_best_pesq_3.399", "torch", segments="paper").enhance(noisy, 16_000)
     np.testing.assert_allclose(in_torch, expected, atol=1e-3)
-    # numpy's transform and torch's round near-zero bins to different signs: single samples may differ by 3e-3.
+    # numpy and torch round near-zero bins to different signs of the phase: see docs/enhancer.md.
     in_onnx = Enhancer(published_onnx, segments="paper").enhance(noisy, 16_000)
-    assert snr_db(expected, in_onnx) > 50
+    assert snr_db(expected, in_onnx) > 54
+    np.testing.assert_allclose(in_onnx, expected, atol=2.5e-3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 63, 160, 307, 308, 401])
