@@ -52,6 +52,7 @@ def test_state() -> None:
 def test_real_time_factors() -> None:
     small = NetworkConfig(channels=8, blocks=1)
     threads = torch.get_num_threads()
-    light, heavy = real_time_factors([small, replace(small, channels=32)], rounds=3)
-    assert 0 < light < heavy
+    factors = real_time_factors([small, replace(small, attention="met")], rounds=1)
+    assert len(factors) == 2
+    assert min(factors) > 0
     assert torch.get_num_threads() == threads

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 
 from imse.checkpoint import load
 from imse.nn import Network
-from imse.nn.spectrum import analyse, synthesise
 from imse.nn.stage import Block
-
-SEGMENT = 30_700
 
 
 class Case(NamedTuple):
@@ -87,23 +84,3 @@ def test_intermediates(maps: dict[str, Tensor], case: Case) -> None:
     for name in recorded:
         error = (maps[name] - case.golden[f"act.{name}"]).abs() / (1 + maps[name].abs())
         assert error.max() < 1e-4, name
-
-
-@pytest.mark.parametrize("recording", ["wav_short", "wav", pytest.param("wav_long", marks=pytest.mark.slow)])
-def test_inference_in_segments(case: Case, recording: str) -> None:
-    enhanced = _enhance_in_segments(case.network, case.golden[f"{recording}_in"])
-    torch.testing.assert_close(enhanced, case.golden[f"{recording}_out"], atol=1e-3, rtol=0)
-
-
-@torch.no_grad()
-def _enhance_in_segments(network: Network, noisy: Tensor) -> Tensor:
-    """The authors' inference: unit RMS, independent segments of 30,700 samples, the last one from the file's end."""
-    scale = torch.sqrt(len(noisy) / noisy.square().sum())
-    padded = nn.functional.pad(noisy * scale, (0, max(0, SEGMENT - len(noisy))))
-    starts = [*range(0, len(padded) - SEGMENT, SEGMENT), len(padded) - SEGMENT]
-    out = torch.empty_like(padded)
-    for start in starts:
-        segment = slice(start, start + SEGMENT)
-        magnitude, phase = network(*analyse(padded[None, segment]))
-        out[segment] = synthesise(magnitude, phase, SEGMENT)[0]
-    return out[: len(noisy)] / scale
