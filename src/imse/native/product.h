@@ -1,0 +1,50 @@
+// Matrix products over rows: output row m = sum over k of weight[m, k] * input row k.
+//
+// A 1x1 convolution is one product over the rows of its channels. Any other convolution is the same product over more
+// rows: each tap of each channel is a row that starts some bins further left or right, or some frames earlier or later.
+// So one function does all of them, and a concatenation of maps is a list of rows.
+//
+// Weights are packed in groups of TALL outputs (the last ones in groups of 4, 2 and 1), [inputs, group] each.
+
+template <int HEIGHT, int COLUMNS, class Sink>
+static inline __attribute__((always_inline)) void product_tile(const float* const* rows, int inputs, int at,
+                                                               const float* weights, const Sink& sink) {
+  Vec sums[HEIGHT][COLUMNS] = {};
+  for (int k = 0; k < inputs; k++) {
+    const float* row = rows[k] + at;
+    Vec x[COLUMNS];
+    for (int j = 0; j < COLUMNS; j++) x[j] = load(row + j * WIDTH);
+    for (int m = 0; m < HEIGHT; m++)
+      for (int j = 0; j < COLUMNS; j++) sums[m][j] += weights[m] * x[j];
+    weights += HEIGHT;
+  }
+  for (int m = 0; m < HEIGHT; m++)
+    for (int j = 0; j < COLUMNS; j++) sink(m, at + j * WIDTH, sums[m][j]);
+}
+
+template <int HEIGHT, class Sink>
+static inline __attribute__((always_inline)) void product_band(const float* const* rows, int inputs, int bins,
+                                                               const float* weights, const Sink& sink) {
+  int at = 0;
+  for (; at + WIDE * WIDTH <= bins; at += WIDE * WIDTH) product_tile<HEIGHT, WIDE>(rows, inputs, at, weights, sink);
+  for (; at < bins; at += WIDTH) product_tile<HEIGHT, 1>(rows, inputs, at, weights, sink);
+}
+
+// `sink(m, f, sums)` takes the sums of output m at the bins from f on. `bins` is a multiple of WIDTH.
+template <class Sink>
+static inline __attribute__((always_inline)) void product(const float* const* rows, int inputs, int bins,
+                                                          const float* weights, int outputs, const Sink& sink) {
+  int first = 0;
+  const auto shifted = [&](int m, int f, Vec sums) { sink(first + m, f, sums); };
+  for (; first + TALL <= outputs; first += TALL, weights += TALL * inputs)
+    product_band<TALL>(rows, inputs, bins, weights, shifted);
+  if (TALL > 4 && outputs - first >= 4) {
+    product_band<4>(rows, inputs, bins, weights, shifted);
+    first += 4, weights += 4 * inputs;
+  }
+  if (outputs - first >= 2) {
+    product_band<2>(rows, inputs, bins, weights, shifted);
+    first += 2, weights += 2 * inputs;
+  }
+  if (outputs - first >= 1) product_band<1>(rows, inputs, bins, weights, shifted);
+}

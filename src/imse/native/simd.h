@@ -1,0 +1,70 @@
+// Vectors of floats in the width of the instruction set that a file is compiled for.
+//
+// GCC's and Clang's vector extensions: the same code becomes AVX-512, AVX2, SSE2 or NEON. Maps are planes of rows along
+// frequency, so everything here works on neighbouring bins at once and nothing ever has to be shuffled.
+//
+// Included once for each instruction set, inside a namespace of its own, hence no include guard and no includes.
+
+#if defined(__AVX512F__)
+constexpr int WIDTH = 16;  // floats in a vector
+constexpr int TALL = 8;    // rows of a tile of a matrix product ...
+constexpr int WIDE = 2;    // ... and its vectors: TALL * WIDE sums and their operands have to fit in the registers
+#elif defined(__AVX__)
+constexpr int WIDTH = 8;
+constexpr int TALL = 4;
+constexpr int WIDE = 2;
+#elif defined(__aarch64__)
+constexpr int WIDTH = 4;
+constexpr int TALL = 8;
+constexpr int WIDE = 2;
+#else
+constexpr int WIDTH = 4;
+constexpr int TALL = 4;
+constexpr int WIDE = 2;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * WIDTH)));
+typedef float LooseVec __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+typedef int IntVec __attribute__((vector_size(4 * WIDTH)));
+
+static inline Vec load(const float* from) { return *reinterpret_cast<const LooseVec*>(from); }
+static inline void store(float* to, Vec x) { *reinterpret_cast<LooseVec*>(to) = x; }
+static inline Vec splat(float x) { return x - Vec{}; }
+static inline Vec select(IntVec chosen, Vec yes, Vec no) { return chosen ? yes : no; }
+static inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+static inline Vec minimum(Vec a, Vec b) { return a < b ? a : b; }
+
+static inline Vec square_root(Vec x) {
+  Vec y;
+  for (int i = 0; i < WIDTH; i++) y[i] = __builtin_sqrtf(x[i]);
+  return y;
+}
+
+static inline float total(Vec x) {
+  float sum = 0;
+  for (int i = 0; i < WIDTH; i++) sum += x[i];
+  return sum;
+}
+
+// e^x to about 2 units in the last place, for x up to 88; 0 below -87.
+static inline Vec exponential(Vec x) {
+  const Vec clamped = minimum(maximum(x, splat(-87.0f)), splat(88.0f));
+  // x = n ln 2 + r with |r| <= ln(2) / 2: adding 1.5 * 2^23 rounds to an integer, which then is in the low bits.
+  const Vec shifted = clamped * 1.44269504f + 12582912.0f;
+  const Vec n = shifted - 12582912.0f;
+  const Vec r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  Vec p = splat(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  IntVec bits;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits - 0x4B400000 + 127) << 23;
+  Vec power;
+  __builtin_memcpy(&power, &bits, sizeof power);
+  return p * power;
+}
