@@ -73,6 +73,16 @@ def small_onnx(small_weights: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def published_safetensors(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published weights as a safetensors file."""
+    from imse.checkpoint import load, save
+
+    path = tmp_path_factory.mktemp("published") / "imse.safetensors"
+    save(load(reference / "imse_g_best_pesq_3.399"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published weights, exported."""
     from imse.checkpoint import load

@@ -156,14 +156,16 @@ def test_paper_segments_reproduce_the_authors(reference: Path, weights: str, rec
     np.testing.assert_allclose(enhanced, golden[f"{name}_out"], atol=1e-3)
 
 
+@pytest.mark.parametrize("engine", ["native", "onnx"])
 @pytest.mark.parametrize("name", ["wav", "wav_short", "wav_long"])
-def test_paper_segments_without_torch(reference: Path, published_onnx: Path, name: str) -> None:
+def test_paper_segments_without_torch(request: pytest.FixtureRequest, reference: Path, name: str, engine: str) -> None:
     """As near as numpy comes, which rounds near-zero bins to other signs of the phase: see docs/enhancer.md."""
     golden = load_file(reference / "golden_imse_3399.safetensors")
     expected = golden[f"{name}_out"]
-    in_onnx = Enhancer(published_onnx, segments="paper").enhance(golden[f"{name}_in"], 16_000)
-    assert snr_db(expected, in_onnx) > 54
-    np.testing.assert_allclose(in_onnx, expected, atol=2.5e-3)
+    weights = request.getfixturevalue({"native": "published_safetensors", "onnx": "published_onnx"}[engine])
+    enhanced = Enhancer(weights, engine, segments="paper").enhance(golden[f"{name}_in"], 16_000)
+    assert snr_db(expected, enhanced) > 54
+    np.testing.assert_allclose(enhanced, expected, atol=2.5e-3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 63, 160, 307, 308, 401])

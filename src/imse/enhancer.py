@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from imse import weights as packaged_weights
 from imse.audio import STDIO, open_reader, open_writer, output_format_for
-from imse.engine import Enhanced, open_engine
+from imse.engine import AUTO, Enhanced, open_engine
 from imse.errors import ImseError
 from imse.partial import replacing
 from imse.resample import Block, resample_stream
@@ -41,7 +40,8 @@ class Enhancer:
 
     Args:
         weights: Name of weights in the package, or a file.
-        engine: "onnx" (no torch; ONNX files) or "torch" (safetensors and published files; an accelerator if there).
+        engine: "native" (compiled; safetensors files of IMSE), "onnx" (ONNX files), "torch" (safetensors and published
+            files; an accelerator if there), or "auto" for the first of them that there is for the weights.
         threads: Processor threads that the network uses.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
@@ -55,7 +55,7 @@ class Enhancer:
     def __init__(
         self,
         weights: str | Path = "default",
-        engine: str = "onnx",
+        engine: str = AUTO,
         threads: int = 1,
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
@@ -68,7 +68,7 @@ class Enhancer:
             raise ImseError(f"threads must be at least 1, not {threads}")
         self._segmentation = SEGMENTATIONS[segments]()
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        self._engine = open_engine(engine, packaged_weights.find(weights, engine), threads)
+        self._engine = open_engine(engine, weights, threads)
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
         """Enhance an array.

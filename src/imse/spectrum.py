@@ -32,6 +32,38 @@ def _window() -> Floats:
     return np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 
 
+def stft(waveform: Floats) -> NDArray[np.complexfloating]:
+    """Short-time Fourier transform of waveforms [B, samples] with at least one sample: [B, 1 + samples // 100, 256]."""
+    padded = np.pad(waveform, [(0, 0), (N_FFT // 2, N_FFT // 2)], mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=1)[:, ::HOP_LENGTH]
+    return np.fft.rfft(frames * _window(), axis=-1)
+
+
+def compress(spectrum: NDArray[np.complexfloating]) -> tuple[Floats, Floats]:
+    """Compressed magnitude and wrapped phase of a spectrum [B, T, 256], of its shape."""
+    magnitude = np.abs(spectrum) ** COMPRESSION
+    # The first and the last bin are real: +0 as imaginary part, so that a negative value has phase +pi, never -pi.
+    spectrum.imag[..., [0, -1]] = 0
+    return magnitude.astype(np.float32, copy=False), np.angle(spectrum).astype(np.float32, copy=False)
+
+
+def istft(spectrum: NDArray[np.complexfloating], samples: int) -> Floats:
+    """Inverse of `stft`: overlap-add, divided by the summed squares of the window.
+
+    Args:
+        spectrum: [B, T, 256]; the imaginary parts of its first and last bin do not matter.
+        samples: Length of the result, at most ``100 * T + 99``.
+
+    Returns:
+        Waveform [B, samples].
+    """
+    frames = np.fft.irfft(spectrum, N_FFT, axis=-1) * _window()
+    overlapped = _overlap_add(frames)
+    envelope = _overlap_add(np.broadcast_to(_window() ** 2, (1, *frames.shape[1:])))
+    kept = slice(N_FFT // 2, N_FFT // 2 + samples)
+    return (overlapped[:, kept] / envelope[:, kept]).astype(np.float32, copy=False)
+
+
 def analyse(waveform: Floats) -> tuple[Floats, Floats]:
     """Compressed magnitude and wrapped phase of a short-time Fourier transform.
 
@@ -41,17 +73,12 @@ def analyse(waveform: Floats) -> tuple[Floats, Floats]:
     Returns:
         Magnitude ``|X| ** 0.3`` and phase in radians, [B, 256, 1 + samples // 100] each.
     """
-    padded = np.pad(waveform, [(0, 0), (N_FFT // 2, N_FFT // 2)], mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=1)[:, ::HOP_LENGTH]
-    spectrum = np.fft.rfft(frames * _window(), axis=-1).transpose(0, 2, 1)
-    magnitude = np.abs(spectrum) ** COMPRESSION
-    # The first and the last bin are real: +0 as imaginary part, so that a negative value has phase +pi, never -pi.
-    spectrum.imag[:, [0, -1]] = 0
-    return magnitude.astype(np.float32), np.angle(spectrum).astype(np.float32)
+    magnitude, phase = compress(stft(waveform))
+    return magnitude.transpose(0, 2, 1), phase.transpose(0, 2, 1)
 
 
 def synthesise(magnitude: Floats, phase: Floats, samples: int) -> Floats:
-    """Inverse of `analyse`: overlap-add, divided by the summed squares of the window.
+    """Inverse of `analyse`.
 
     Args:
         magnitude: Compressed magnitude [B, 256, T].
@@ -62,11 +89,7 @@ def synthesise(magnitude: Floats, phase: Floats, samples: int) -> Floats:
         Waveform [B, samples].
     """
     spectrum = magnitude ** (1 / COMPRESSION) * np.exp(1j * phase)
-    frames = np.fft.irfft(spectrum.transpose(0, 2, 1), N_FFT, axis=-1) * _window()
-    overlapped = _overlap_add(frames)
-    envelope = _overlap_add(np.broadcast_to(_window() ** 2, (1, *frames.shape[1:])))
-    kept = slice(N_FFT // 2, N_FFT // 2 + samples)
-    return (overlapped[:, kept] / envelope[:, kept]).astype(np.float32)
+    return istft(spectrum.transpose(0, 2, 1), samples)
 
 
 def _overlap_add(frames: NDArray[np.floating]) -> NDArray[np.floating]:

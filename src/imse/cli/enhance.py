@@ -29,8 +29,11 @@ def enhance(
     ] = None,
     weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
     engine: Annotated[
-        Literal["onnx", "torch"], typer.Option(help="onnx runs .onnx files, torch .safetensors and published ones.")
-    ] = "onnx",
+        Literal["auto", "native", "onnx", "torch"],
+        typer.Option(
+            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest."
+        ),
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processor threads per file. Default: what the jobs leave.")
     ] = None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from imse import native as compiled
 from imse.errors import ImseError
 from imse.spectrum import Floats
+from imse.weights import find
 
 
 class Enhanced(NamedTuple):
@@ -34,27 +36,49 @@ class Engine(Protocol):
         """Enhance a batch of segments [B, samples] at 16 kHz, scaled to the level the network expects."""
 
 
-ENGINES = ("onnx", "torch")
+ENGINES = ("native", "onnx", "torch")
+AUTO = "auto"
 
 
-def open_engine(name: str, weights: Path, threads: int) -> Engine:
+def open_engine(name: str, weights: str | Path, threads: int) -> Engine:
     """Open weights with an engine.
 
     Args:
-        name: One of `ENGINES`.
-        weights: A file that the engine can read.
+        name: One of `ENGINES`, or `AUTO` for the fastest one that there is for the weights.
+        weights: Name of weights in the package, or a file that the engine can read.
         threads: Processor threads that one call may use.
 
     Raises:
-        ImseError: Unknown engine, or weights that it cannot read.
+        ImseError: Unknown engine or name, or weights that the engine cannot read.
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
+    if name == AUTO:
+        name = _fastest(weights)
+    if name not in ENGINES:
+        raise ImseError(f"unknown engine '{name}': choose from {', '.join((AUTO, *ENGINES))}")
+    file = find(weights, name)
+    if name == "native":
+        from imse.engine.native import NativeEngine
+
+        return NativeEngine(file, threads)
     if name == "onnx":
         from imse.engine.onnx import OnnxEngine
 
-        return OnnxEngine(weights, threads)
-    if name == "torch":
-        from imse.engine.torch import TorchEngine
+        return OnnxEngine(file, threads)
+    from imse.engine.torch import TorchEngine
 
-        return TorchEngine(weights, threads)
-    raise ImseError(f"unknown engine '{name}': choose from {', '.join(ENGINES)}")
+    return TorchEngine(file, threads)
+
+
+def _fastest(weights: str | Path) -> str:
+    """The fastest engine for weights; one that will say what is wrong with them if no engine can read them."""
+    name = "native" if compiled.available() else "onnx"
+    file = find(weights, name)
+    if file.suffix == ".onnx":
+        return "onnx"
+    if compiled.available():
+        from imse.engine.native import can_run
+
+        if can_run(file):
+            return "native"
+    return "torch"
