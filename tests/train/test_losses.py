@@ -60,6 +60,50 @@ def test_si_sdr_of_an_error_at_right_angles() -> None:
     assert losses.si_sdr_loss(estimate, clean).item() == pytest.approx(-20, abs=1e-4)
 
 
+def spoken(pauses: float = 0.0) -> Tensor:
+    """Power spectrum [1, 256, 4]: two frames of speech, then two of the given power."""
+    power = torch.full((1, 256, 4), pauses)
+    power[..., :2] = torch.tensor([300.0, 100.0])
+    return power
+
+
+def test_level_in_bel() -> None:
+    clean = spoken()
+    assert losses.level_loss(clean, clean).item() == 0
+    half = losses.level_loss(0.5**2 * clean, clean).item()
+    assert half == pytest.approx((6.0206 / 10) ** 2, rel=2e-3)
+    assert losses.level_loss(10**0.1 * clean, clean).item() == pytest.approx(0.01, rel=2e-3)
+    both = losses.level_loss(torch.cat([0.25 * clean, clean]), torch.cat([clean, clean])).item()
+    assert both == pytest.approx(half / 2)
+
+
+def test_level_is_that_of_the_frames_with_speech() -> None:
+    clean, estimate = spoken(pauses=0.029), spoken(pauses=50.0)
+    assert losses.level_loss(estimate, clean).item() == pytest.approx(0, abs=1e-6)
+    # Within 40 dB of the loudest frame: (300 + 100 + 2 * 50) / (300 + 100 + 2 * 0.031).
+    audible = losses.level_loss(estimate, spoken(pauses=0.031)).item()
+    assert audible == pytest.approx(math.log10(500 / 400.062) ** 2, rel=2e-3)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-6])
+def test_silence_has_no_level(level: float) -> None:
+    estimate = spoken().requires_grad_()
+    loss = losses.level_loss(estimate, level * spoken())
+    (gradient,) = torch.autograd.grad(loss, estimate)
+    assert loss.item() == 0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-15, 1e15])
+def test_level_of_nearly_silence_has_a_bounded_gradient(level: float) -> None:
+    amplitude = (level * spoken()).sqrt().requires_grad_()
+    loss = losses.level_loss(amplitude.square(), spoken())
+    (gradient,) = torch.autograd.grad(loss, amplitude)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() < 10
+    assert level > 1 or loss.item() == pytest.approx(4**2, rel=1e-3)
+
+
 class _Fixed(torch.nn.Module):
     """Scores 1 for a clean pair less 0.1, and 0.4 for any other."""
 

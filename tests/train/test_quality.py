@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from pesq import pesq
 
 from imse.spectrum import Floats
-from imse.train.quality import metrics, quality
+from imse.train.quality import METRICS, metrics, quality
+from imse.train.recipe import ValidationConfig
 
 
 def test_quality_is_pesq_on_a_scale_from_0_to_1_at_any_level(recording: Floats) -> None:
@@ -23,3 +25,16 @@ def test_what_pesq_cannot_score_is_nan() -> None:
     silence = np.zeros(16_000, np.float32)
     assert math.isnan(quality(silence, silence))
     assert "pesq_wb" not in metrics((silence, silence))
+    assert "balanced" not in metrics((silence, silence))
+
+
+def test_metrics_of_a_recording_at_half_its_level(recording: Floats) -> None:
+    scores = metrics((recording, recording * np.float32(0.5)))
+    assert tuple(scores) == METRICS
+    assert scores["level_db"] == pytest.approx(-6.02, abs=0.01)
+    assert scores["balanced"] == pytest.approx(scores["pesq_wb"] + 10 * scores["stoi"])
+
+
+def test_every_metric_that_can_be_chosen_is_measured() -> None:
+    chosen = get_args(get_type_hints(ValidationConfig)["metric"])
+    assert set(chosen) == set(METRICS) - {"level_db"}

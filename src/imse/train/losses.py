@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imse.train.bands import speech_frames
+
 
 def magnitude_loss(estimate: Tensor, clean: Tensor) -> Tensor:
     """Mean squared error of compressed magnitudes [B, bins, T]."""
@@ -72,3 +74,20 @@ def si_sdr_loss(estimate: Tensor, clean: Tensor) -> Tensor:
     target = (estimate * clean).sum(-1, keepdim=True) / (energy + 1e-8) * clean
     ratio = target.square().sum(-1) / ((estimate - target).square().sum(-1) + 1e-8)
     return -10 * torch.log10(ratio + 1e-8).mean()
+
+
+def level_loss(estimate: Tensor, clean: Tensor) -> Tensor:
+    """Squared error of the level in bel, mean over B: 0.01 for 1 dB, 1 for 10 dB.
+
+    The level is the energy of the frames with speech. An utterance without any counts as 0. All its frames move with
+    one factor, so that the term has something to say of the gain alone.
+
+    Args:
+        estimate: Power spectra ``|X| ** 2`` [B, 256, T] in the STFT of `imse.nn.spectrum`.
+        clean: Power spectra, likewise.
+    """
+    active = speech_frames(clean)
+    energy, target = ((power.sum(1) * active).sum(1) for power in (estimate, clean))
+    # Nothing is further than 40 dB away: without that, the gradient of what is nearly silent has no bound.
+    error = torch.log10((energy + 1e-4 * target + 1e-8) / ((1 + 1e-4) * target + 1e-8))
+    return error.square().mean()

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from imse.nn.spectrum import analyse, compress, stft, synthesise
+from imse.nn.spectrum import analyse, stft, synthesise
+from imse.spectrum import COMPRESSION
 from imse.train import losses
+from imse.train.intelligibility import IntelligibilityLoss
 from imse.train.mixing import Batch
 from imse.train.perceptual import PerceptualLoss
 from imse.train.recipe import LossConfig
 
 Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+PowerLoss = Callable[[Tensor, Tensor], Tensor]  # of the power spectra [B, bins, T] of estimate and target
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class Objective:
 
     def __init__(self, config: LossConfig, device: torch.device) -> None:
         self._config = config
-        self._perceptual = PerceptualLoss().to(device) if config.perceptual else None
+        self._of_power: dict[str, PowerLoss] = {}
+        if config.perceptual:
+            self._of_power["perceptual"] = PerceptualLoss().to(device)
+        if config.intelligibility:
+            self._of_power["intelligibility"] = IntelligibilityLoss().to(device)
+        if config.level:
+            self._of_power["level"] = losses.level_loss
 
     def __call__(self, spectra: Spectra, batch: Batch, waveform: Tensor | None = None) -> dict[str, Tensor]:
         """Unweighted terms by the name of their weight in `LossConfig`.
@@ -63,22 +72,22 @@ class Objective:
             terms["phase"] = losses.phase_loss(spectra.estimate[1], spectra.clean[1])
         if config.complex:
             terms["complex"] = losses.complex_loss(estimate, clean)
-        if not (config.consistency or config.si_sdr or self._perceptual):
+        if not (config.consistency or config.si_sdr or self._of_power):
             return terms
         if waveform is None:
             waveform = synthesise(*spectra.estimate, batch.noisy.shape[-1])
         if config.si_sdr:
             terms["si_sdr"] = losses.si_sdr_loss(waveform, batch.clean)
-        if config.consistency or self._perceptual:
+        if config.consistency or self._of_power:
             spectrum = stft(waveform)
+            power = spectrum.real.square() + spectrum.imag.square()
             if config.consistency:
-                analysed, _ = compress(spectrum)
-                scale = analysed / (spectrum.abs() + 1e-4)
+                scale = (power + 1e-8) ** ((COMPRESSION - 1) / 2)  # the magnitude 1e-4 is as good as none
                 again = torch.stack([spectrum.real * scale, spectrum.imag * scale], dim=1)
                 terms["consistency"] = losses.consistency_loss(estimate, again)
-            if self._perceptual:
-                power = spectrum.real.square() + spectrum.imag.square()
-                terms["perceptual"] = self._perceptual(power, stft(batch.clean).abs().square())
+            if self._of_power:
+                clean_power = spectra.clean[0] ** (2 / COMPRESSION)
+                terms |= {name: loss(power, clean_power) for name, loss in self._of_power.items()}
         return terms
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from imse.spectrum import BINS, N_FFT, SAMPLE_RATE
+from imse.train.bands import share_bins
 
 _BANDS = 49
 _EXPONENT = 0.23  # of Zwicker's loudness
@@ -49,15 +49,10 @@ class PerceptualLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        hertz = torch.arange(BINS) * (SAMPLE_RATE / N_FFT)
         edges = torch.linspace(float(bark(torch.tensor(80.0))), float(bark(torch.tensor(7_900.0))), _BANDS + 1)
-        # Each bin is a small interval that is shared out between the bands it overlaps: no band is left empty.
-        low, high = (bark((hertz + side * SAMPLE_RATE / N_FFT).clamp(min=1.0)) for side in (-0.5, 0.5))
-        overlap = torch.minimum(high, edges[1:, None]) - torch.maximum(low, edges[:-1, None])
-        share = overlap.clamp(min=0) / (high - low)
         centre = (edges[1:] + edges[:-1]) / 2
         centre_hertz = 1960 * (centre + 0.53) / (26.28 - centre)
-        self.register_buffer("bands", share, persistent=False)
+        self.register_buffer("bands", share_bins(edges, bark), persistent=False)
         self.register_buffer("threshold", 10 ** (hearing_threshold_db(centre_hertz) / 10), persistent=False)
         self.register_buffer("width", edges.diff(), persistent=False)
 

@@ -11,7 +11,8 @@ from imse.evaluate.external import pesq
 from imse.evaluate.measures import score
 from imse.spectrum import Floats
 
-METRICS = ("pesq_wb", "stoi", "si_sdr_db")
+_MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
+METRICS = (*_MEASURES, "balanced")
 
 
 def quality(clean: Floats, estimate: Floats) -> float:
@@ -33,4 +34,7 @@ def quality(clean: Floats, estimate: Floats) -> float:
 
 def metrics(pair: tuple[Floats, Floats]) -> dict[str, float]:
     """`METRICS` of (clean, estimate) waveforms at 16 kHz, without those that cannot be computed."""
-    return score(*pair, METRICS).values
+    values = score(*pair, _MEASURES).values
+    if "pesq_wb" in values and "stoi" in values:
+        values["balanced"] = values["pesq_wb"] + 10 * values["stoi"]
+    return values

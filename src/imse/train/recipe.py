@@ -94,6 +94,8 @@ class LossConfig:
         consistency: Distance of the estimate from the nearest spectrum that is one of a waveform (MP-SENet).
         perceptual: Disturbance in loudness, after PESQ (PMSQE).
         si_sdr: Negative scale-invariant signal-to-distortion ratio, in dB.
+        intelligibility: Loss of correlation of band envelopes, after STOI: about 1 - STOI.
+        level: Squared error of the level of speech in bel: 0.01 for 1 dB.
         pesq_workers: Processes that compute PESQ for the discriminator. Not a weight.
     """
 
@@ -104,6 +106,8 @@ class LossConfig:
     consistency: float = 0.0
     perceptual: float = 0.0
     si_sdr: float = 0.0
+    intelligibility: float = 0.0
+    level: float = 0.0
     pesq_workers: int = 2
 
 
@@ -164,7 +168,8 @@ class ValidationConfig:
         interval: Steps between validations; 0 never validates.
         utterances: How many.
         snr_db: Signal-to-noise ratios, taken in turn.
-        metric: What the best checkpoint is best at: "pesq_wb", "stoi" or "si_sdr_db".
+        metric: What the best checkpoint is best at: "pesq_wb", "stoi", "si_sdr_db", or "balanced", which is
+            ``pesq_wb + 10 * stoi``: a hundredth of STOI counts as much as a tenth of PESQ.
         workers: Processes that compute the metrics.
         samples: Utterances whose sound and spectrogram go to TensorBoard.
     """
@@ -172,7 +177,7 @@ class ValidationConfig:
     interval: int = 5_000
     utterances: int = 60
     snr_db: tuple[float, ...] = (2.5, 7.5, 12.5, 17.5)
-    metric: Literal["pesq_wb", "stoi", "si_sdr_db"] = "pesq_wb"
+    metric: Literal["pesq_wb", "stoi", "si_sdr_db", "balanced"] = "pesq_wb"
     workers: int = 2
     samples: int = 3
 
