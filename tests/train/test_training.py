@@ -18,7 +18,10 @@ from typer.testing import CliRunner
 
 from imse.checkpoint import load, load_with_metadata
 from imse.cli import app
+from imse.nn import Network, NetworkConfig
+from imse.nn.stage import Block
 from imse.train import state
+from imse.train.growth import deepen
 from imse.train.loop import BEST, Run
 from imse.train.recipe import LossConfig, Recipe, RecipeError
 from imse.train.schedule import learning_rate
@@ -103,7 +106,32 @@ def test_a_run_starts_from_given_weights_of_its_network(recipe: Recipe, small_we
     with running(given) as run:
         assert_equal_bit_for_bit(run.trainer.network.state_dict(), load(small_weights).state_dict())
     with pytest.raises(RecipeError, match="another network"):
-        Run(replace(given, network=replace(given.network, blocks=2)), make_fabric(given))
+        Run(replace(given, network=replace(given.network, channels=16)), make_fabric(given))
+
+
+@pytest.mark.parametrize(("attention", "embedding"), [("mala", "idconv"), ("met", "de")])
+def test_a_deeper_network_starts_as_the_one_it_grew_from(attention: str, embedding: str) -> None:
+    torch.manual_seed(5)
+    network = Network(NetworkConfig(channels=8, blocks=1, attention=attention, embedding=embedding)).eval()
+    deeper = deepen(network, 3)
+    spectrum = torch.rand(2, 256, 9), torch.rand(2, 256, 9)
+    with torch.no_grad():
+        for ours, expected in zip(deeper(*spectrum), network(*spectrum), strict=True):
+            torch.testing.assert_close(ours, expected)
+    deeper.train()
+    magnitude, phase = deeper(*spectrum)
+    (magnitude.sum() + phase.sin().sum()).backward()
+    grown = deeper.unet.latent.blocks[2]
+    assert isinstance(grown, Block)
+    assert grown.ffn.project_out.weight.grad is not None
+    assert grown.ffn.project_out.weight.grad.abs().max() > 0
+
+
+def test_a_run_starts_from_weights_with_fewer_blocks(recipe: Recipe, small_weights: Path) -> None:
+    deep = replace(recipe, network=replace(recipe.network, blocks=2))
+    with running(replace(deep, run=replace(deep.run, start_from=str(small_weights)))) as run:
+        assert run.trainer.network.config.blocks == 2
+        assert run.trainer.train_step(0.0)["magnitude"].isfinite()
 
 
 def test_pesq_is_not_needed_without_the_discriminator(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,8 +188,9 @@ class RunConfig:
 
     Attributes:
         folder: Run folder: checkpoints, TensorBoard events, the resolved recipe.
-        start_from: Weights to start from instead of random ones, of the same network; for another run over other data,
-            or with another schedule. To go on with the same run, use `--resume`.
+        start_from: Weights to start from instead of random ones, of the same network or of one with fewer blocks (see
+            `imse.train.growth`); for another run over other data, or with another schedule. To go on with the same run,
+            use `--resume`.
         accelerator: Lightning Fabric's name of the device: "auto", "cpu", "cuda", "mps".
         checkpoint_minutes: Longest time between two checkpoints; what is killed loses no more.
         log_interval: Steps between two rows of scalars.

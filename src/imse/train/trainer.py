@@ -20,6 +20,7 @@ from imse import checkpoint
 from imse.nn import Network
 from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
+from imse.train.growth import deepen
 from imse.train.mixing import Draw
 from imse.train.objective import Objective, enhance
 from imse.train.recipe import Recipe, RecipeError
@@ -44,10 +45,12 @@ def make_fabric(recipe: Recipe) -> Fabric:
 def _network(recipe: Recipe) -> Network:
     if not recipe.run.start_from:
         return Network(recipe.network)
-    network = checkpoint.load(recipe.run.start_from).train()
+    network = checkpoint.load(recipe.run.start_from)
+    if network.config.blocks < recipe.network.blocks:
+        network = deepen(network, recipe.network.blocks)
     if network.config != recipe.network:
         raise RecipeError(f"run.start_from: {recipe.run.start_from} holds another network: {network.config}")
-    return network
+    return network.train()
 
 
 def _moving(decay: float) -> Callable[..., None]:
