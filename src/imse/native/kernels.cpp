@@ -81,22 +81,71 @@ void normalise(float* x, int channels, int bins, int stride, const float* gain, 
   }
 }
 
+// A depthwise convolution at WIDTH bins after the other. The sum over its rows comes first, for each of its taps along
+// frequency, and only then are the taps' sums shifted: whatever the number of rows, nothing is read but once and aligned.
 template <int ROWS, int TAPS>
-inline Vec convolve(const float* const* rows, long at, const float* weights) {
-  Vec sum = {};
-  for (int t = 0; t < ROWS; t++)
-    for (int k = 0; k < TAPS; k++) sum += weights[t * TAPS + k] * load(rows[t] + at + k - TAPS / 2);
-  return sum;
-}
+class SlidingConvolution {
+ public:
+  SlidingConvolution(const float* const* rows, long at, const float* weights) : at_(at), weights_(weights) {
+    for (int t = 0; t < ROWS; t++) rows_[t] = rows[t];
+    read(here_, 0);
+  }
+
+  // At the bins from f on: to be asked for one vector after the other.
+  inline __attribute__((always_inline)) Vec at(int f, int bins) {
+    constexpr int REACH = TAPS / 2;
+    Vec after[TAPS] = {};
+    if (f + WIDTH < bins) read(after, f + WIDTH);
+    Vec sum = here_[REACH];
+    add<0>(sum, after);
+    for (int k = 0; k < TAPS; k++) before_[k] = here_[k], here_[k] = after[k];
+    return sum;
+  }
+
+ private:
+  inline __attribute__((always_inline)) void read(Vec* sums, int f) const {
+    for (int k = 0; k < TAPS; k++) sums[k] = Vec{};
+    for (int t = 0; t < ROWS; t++) {
+      const Vec x = load(rows_[t] + at_ + f);
+      for (int k = 0; k < TAPS; k++) sums[k] += weights_[t * TAPS + k] * x;
+    }
+  }
+
+  template <int K>
+  inline __attribute__((always_inline)) void add(Vec& sum, const Vec* after) const {
+    if constexpr (K < TAPS) {
+      if constexpr (K < TAPS / 2) sum += lanes_from<WIDTH + K - TAPS / 2>(before_[K], here_[K]);
+      if constexpr (K > TAPS / 2) sum += lanes_from<K - TAPS / 2>(here_[K], after[K]);
+      add<K + 1>(sum, after);
+    }
+  }
+
+  const float* rows_[ROWS];
+  const long at_;
+  const float* const weights_;
+  Vec before_[TAPS] = {}, here_[TAPS];
+};
 
 template <int ROWS, int TAPS>
 void depthwise_with(const float* const* rows, const float* weights, const float* bias, int channels, int bins,
                     int stride, float* out) {
-  for (int c = 0; c < channels; c++, weights += ROWS * TAPS) {
+  for (int c = 0; c < channels; c++, weights += ROWS * TAPS, out += stride) {
     const float offset = bias ? bias[c] : 0.0f;
+    SlidingConvolution<ROWS, TAPS> convolution(rows, static_cast<long>(c) * stride, weights);
+    for (int f = 0; f < bins; f += WIDTH) store(out + f, convolution.at(f, bins) + offset);
+  }
+}
+
+// The band along frequency: more taps than there are registers to slide them through.
+void depthwise_band(const float* const* rows, const float* weights, const float* bias, int channels, int bins,
+                    int stride, float* out) {
+  constexpr int TAPS = 11;
+  for (int c = 0; c < channels; c++, weights += TAPS, out += stride) {
+    const float* row = rows[0] + static_cast<long>(c) * stride - TAPS / 2;
     for (int f = 0; f < bins; f += WIDTH) {
-      const long at = static_cast<long>(c) * stride + f;
-      store(out + at, convolve<ROWS, TAPS>(rows, at, weights) + offset);
+      Vec sum = splat(bias[c]);
+      for (int k = 0; k < TAPS; k++) sum += weights[k] * load(row + f + k);
+      store(out + f, sum);
     }
   }
 }
@@ -106,20 +155,25 @@ void depthwise(const float* const* rows, int height, int width, const float* wei
   const auto chosen = height == 3    ? depthwise_with<3, 3>
                       : height == 5  ? depthwise_with<5, 5>
                       : height == 11 ? depthwise_with<11, 1>
-                      : width == 11  ? depthwise_with<1, 11>
+                      : width == 11  ? depthwise_band
                                      : depthwise_with<1, 3>;
   chosen(rows, weights, bias, channels, bins, stride, out);
 }
 
+inline __attribute__((always_inline)) Vec square_convolution(const float* const* rows, long at, const float* weights) {
+  Vec sum = {};
+  for (int t = 0; t < 3; t++)
+    for (int k = 0; k < 3; k++) sum += weights[t * 3 + k] * load(rows[t] + at + k - 1);
+  return sum;
+}
+
 void gated(const float* const* rows, const float* weights, int hidden, int bins, int stride, float* out) {
-  for (int c = 0; c < hidden; c++) {
-    const float* of_gate = weights + c * 9;
-    const float* of_value = weights + (hidden + c) * 9;
+  const long apart = static_cast<long>(hidden) * stride;
+  for (int c = 0; c < hidden; c++, weights += 9) {
     for (int f = 0; f < bins; f += WIDTH) {
       const long at = static_cast<long>(c) * stride + f;
-      const Vec gate = convolve<3, 3>(rows, at, of_gate);
-      const Vec value = convolve<3, 3>(rows, at + static_cast<long>(hidden) * stride, of_value);
-      store(out + at, gelu(gate) * value);
+      const Vec gate = square_convolution(rows, at, weights);
+      store(out + at, gelu(gate) * square_convolution(rows, at + apart, weights + hidden * 9));
     }
   }
 }
@@ -196,6 +250,38 @@ void attend(float* queries, const float* context, const float* turn, const float
   }
 }
 
+void winograd_input(const float* const* frames, long floats, float* out, long apart) {
+  for (long i = 0; i < floats; i += WIDTH) {
+    Vec x[6];
+    for (int t = 0; t < 6; t++) x[t] = load(frames[t] + i);
+    const Vec outer = x[4] - 4.0f * x[2], inner = x[3] - 4.0f * x[1];
+    const Vec even = x[4] - x[2], odd = 2.0f * (x[3] - x[1]);
+    store(out + i, 4.0f * x[0] - 5.0f * x[2] + x[4]);
+    store(out + apart + i, outer + inner);
+    store(out + 2 * apart + i, outer - inner);
+    store(out + 3 * apart + i, even + odd);
+    store(out + 4 * apart + i, even - odd);
+    store(out + 5 * apart + i, 4.0f * x[1] - 5.0f * x[3] + x[5]);
+  }
+}
+
+void winograd_output(const float* sums, long apart, int channels, int bins, int stride, const float* bias,
+                     const float* const* residual, float* const* out) {
+  for (int c = 0; c < channels; c++) {
+    const Vec offset = splat(bias ? bias[c] : 0.0f);
+    for (int f = 0; f < bins; f += WIDTH) {
+      const long at = static_cast<long>(c) * stride + f;
+      Vec m[6];
+      for (int i = 0; i < 6; i++) m[i] = load(sums + i * apart + at);
+      const Vec near = m[1] + m[2], far = m[3] + m[4], nearer = m[1] - m[2], farther = m[3] - m[4];
+      const Vec y[4] = {m[0] + near + far, nearer + 2.0f * farther, near + 4.0f * far,
+                        nearer + 8.0f * farther + m[5]};
+      for (int t = 0; t < 4; t++)
+        if (out[t]) store(out[t] + at, y[t] + offset + (residual ? load(residual[t] + at) : Vec{}));
+    }
+  }
+}
+
 void split(const float* x, int channels, int bins, int stride, float* even, float* odd, int split_stride) {
   for (int c = 0; c < channels; c++, x += stride, even += split_stride, odd += split_stride)
     for (int f = 0; f < bins; f++) even[f] = x[2 * f], odd[f] = x[2 * f + 1];
@@ -232,7 +318,7 @@ void direction(float* real, float* imag, int bins) {
 }
 
 constexpr Kernels KERNELS = {TALL,   product_kernel, inverse_deviation, row_statistics, normalise, depthwise, gated,
-                             gather, attend,         split,             interleave,     mask,      direction};
+                             gather, attend, winograd_input, winograd_output, split,             interleave,     mask,      direction};
 
 }  // namespace
 

@@ -43,6 +43,12 @@ struct Kernels {
   void (*attend)(float* queries, const float* context, const float* turn, const float* lepe, const float* gate, int heads,
                  int bins, int stride);
 
+  // Winograd's F(4, 3) along time: frames t - d, t, ... t + 4d to six blocks `apart` from each other, and the products of
+  // those to the frames t, ... t + 3d, plus `bias` per output and `residual` (may be null), where `out` is not null.
+  void (*winograd_input)(const float* const* frames, long floats, float* out, long apart);
+  void (*winograd_output)(const float* sums, long apart, int channels, int bins, int stride, const float* bias,
+                          const float* const* residual, float* const* out);
+
   // Even and odd bins of rows of 2 * bins into rows of `bins`, and back.
   void (*split)(const float* x, int channels, int bins, int stride, float* even, float* odd, int split_stride);
   void (*interleave)(const float* even, const float* odd, int channels, int bins, int stride, float* out,

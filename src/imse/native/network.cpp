@@ -74,13 +74,13 @@ class Session {
   Session(const Network& network, int threads) : network_(network), pool_(threads), scratch_(threads) {
     const int c = network.channels, bins = network.bins;
     const long wide = bins / 2 + PAD;
-    // Of all passes, a block's second takes the most: about 29 rows per channel; no level has rows longer in sum.
-    const long floats = 64L * c * wide + 8L * c * (bins + PAD) + 64L * PAD;
+    // The most is taken by the encoder's last dense layer, or by a block's second pass: 64 rows per channel suffice.
+    const long floats = std::max(64L * c * wide, 6L * (DENSE_DEPTH + 1) * c * (bins + PAD)) + 64L * PAD;
     for (auto& scratch : scratch_) {
       scratch.floats.resize(floats);
-      scratch.rows.resize(4L * c * 9);
+      scratch.rows.resize(3L * DENSE_DEPTH * c);
     }
-    zeros_.resize(bins + 4 * PAD);
+    zeros_.resize(static_cast<size_t>(c) * (bins + PAD) + 2 * PAD);  // a frame of the widest map
   }
 
   // Spectra [frames, bins]; the phase comes out as real and imaginary part of a number of length 1.
@@ -174,15 +174,49 @@ class Session {
                     out, stride);
   }
 
-  // Rows of a 3x3 convolution around frame t, dilated along time.
-  int neighbours(const Map& map, int t, int dilation, const float** rows) const {
-    int k = 0;
-    for (int c = 0; c < map.channels; c++)
-      for (int i = -1; i <= 1; i++) {
-        const float* row = frame_or_zeros(map, t + i * dilation, c);
-        rows[k++] = row - 1, rows[k++] = row, rows[k++] = row + 1;
+  // A 3x3 convolution, dilated along time, over the channels of several maps; `done(t)` follows each frame of `out`.
+  // Frames go in fixed groups of four, a dilation apart, whichever thread computes them: rounding depends on the group.
+  template <class Done>
+  void convolve(const Winograd& layer, const Map* const* maps, int count, int dilation, const Map& out,
+                const Map* residual, const Done& done) {
+    const int groups = (out.frames + 4 * dilation - 1) / (4 * dilation) * dilation, stride = out.stride;
+    for_frames(groups, [&](int begin, int end, Scratch& scratch) {
+      const int inputs = count * network_.channels;
+      const long apart = static_cast<long>(inputs) * stride, frame = static_cast<long>(out.channels) * stride;
+      float* transformed = scratch.take(6 * inputs, stride);
+      float* sums = scratch.take(6 * out.channels, stride);
+      for (int group = begin; group < end; group++) {
+        const int first = group / dilation * 4 * dilation + group % dilation;
+        if (first >= out.frames) continue;
+        for (int j = 0; j < count; j++) {
+          const float* around[6];
+          for (int i = 0; i < 6; i++) {
+            const int t = first + (i - 1) * dilation;
+            around[i] = t < 0 || t >= out.frames ? zeros_.data() + PAD : maps[j]->frame(t);
+          }
+          const long floats = static_cast<long>(maps[j]->channels) * stride;
+          kernels.winograd_input(around, floats, transformed + j * floats, apart);
+        }
+        for (int part = 0; part < 6; part++) {
+          const float* block = transformed + part * apart;
+          for (int i = 0; i < inputs; i++)
+            for (int tap = 0; tap < 3; tap++) scratch.rows[3 * i + tap] = block + static_cast<long>(i) * stride + tap - 1;
+          multiply(layer.parts[part], scratch.rows.data(), out.bins, sums + part * frame, stride);
+        }
+        float* targets[4];
+        const float* residuals[4];
+        for (int i = 0; i < 4; i++) {
+          const int t = first + i * dilation;
+          targets[i] = t < out.frames ? out.frame(t) : nullptr;
+          if (residual) residuals[i] = t < out.frames ? residual->frame(t) : nullptr;
+        }
+        kernels.winograd_output(sums, frame, out.channels, out.bins, stride,
+                                layer.bias.empty() ? nullptr : layer.bias.data(), residual ? residuals : nullptr,
+                                targets);
+        for (int i = 0; i < 4; i++)
+          if (targets[i]) done(first + i * dilation);
       }
-    return k;
+    });
   }
 
   // ---- Instance norm ----
@@ -227,20 +261,14 @@ class Session {
   // ---- Layers ----
 
   // maps[0] to maps[4], where the last one's norm and PReLU are left to what comes next: `solve` has been called.
-  void dense(const std::vector<NormalisedConvolution>& layers, const Map* maps) {
-    for (int i = 0; i < 4; i++) {
+  void dense(const std::vector<DenseLayer>& layers, const Map* maps) {
+    for (int i = 0; i < DENSE_DEPTH; i++) {
       const Map& out = maps[i + 1];
+      const Map* newest_first[DENSE_DEPTH];
+      for (int j = 0; j <= i; j++) newest_first[j] = &maps[i - j];
       expect_notes(out);
-      for_frames(out.frames, [&](int begin, int end, Scratch& scratch) {
-        for (int t = begin; t < end; t++) {
-          int inputs = 0;
-          for (int j = i; j >= 0; j--) inputs += neighbours(maps[j], t, 1 << i, scratch.rows.data() + inputs);
-          const Convolution& layer = layers[i].convolution;
-          multiply(layer.weights, scratch.rows.data(), out.bins, out.frame(t), out.stride, layer.bias.data());
-          note(out, t);
-        }
-      });
-      if (i < 3)
+      convolve(layers[i].convolution, newest_first, i + 1, 1 << i, out, nullptr, [&](int t) { note(out, t); });
+      if (i + 1 < DENSE_DEPTH)
         normalise(layers[i].norm, out);
       else
         solve(layers[i].norm, out);
@@ -321,16 +349,19 @@ class Session {
     const int c = x.channels, heads = c / HEAD, bins = x.bins, stride = x.stride;
     const float* turn = network_.turn_along_frequency[level].data();
     sums_.resize(static_cast<size_t>(x.frames) * heads * CONTEXT);
+    scales_.resize(static_cast<size_t>(x.frames) * bins);
     for_frames(x.frames, [&](int begin, int end, Scratch& scratch) {
       float* keys = scratch.take(2 * c, stride);
-      float* scale = scratch.take(1, stride);
       for (int t = begin; t < end; t++) {
+        float* scale = &scales_[static_cast<size_t>(t) * bins];
         kernels.inverse_deviation(x.frame(t), c, bins, stride, scale);
         channel_rows(x.frame(t), c, stride, scratch.rows.data());
         multiply(block.keys_values.weights, scratch.rows.data(), bins, keys, stride, block.keys_values.bias.data(),
                  scale);
-        for (int i = 0; i < c; i++) std::memcpy(values.row(t, i), keys + (c + i) * stride, sizeof(float) * bins);
-        kernels.gather(keys, values.frame(t), turn, heads, bins, stride,
+        // Not written there at once: the product would wait for the memory.
+        const float* fresh = keys + static_cast<long>(c) * stride;
+        for (int i = 0; i < c; i++) std::memcpy(values.row(t, i), fresh + i * stride, sizeof(float) * bins);
+        kernels.gather(keys, fresh, turn, heads, bins, stride,
                        &sums_[static_cast<size_t>(t) * heads * CONTEXT]);
       }
     });
@@ -353,10 +384,9 @@ class Session {
       for (int t = std::max(begin - 1, 0); t <= end; t++) {
         if (t < x.frames) {
           float* middle = attended + (t & 1) * frame;
-          kernels.inverse_deviation(x.frame(t), c, bins, stride, scale);
           channel_rows(x.frame(t), c, stride, scratch.rows.data());
           multiply(block.queries_gate.weights, scratch.rows.data(), bins, queries, stride,
-                   block.queries_gate.bias.data(), scale);
+                   block.queries_gate.bias.data(), &scales_[static_cast<size_t>(t) * bins]);
           depthwise_frame(block.lepe, values, t, 0, c, lepe);
           turn_context(context, heads, t);
           kernels.attend(queries, context, turn, lepe, queries + frame, heads, bins, stride);
@@ -505,20 +535,16 @@ class Session {
   }
 
   // To slot 2.
-  Map refine(const Map& input, const Map& decoded, const Stage& stage, const Matrix& last) {
+  Map refine(const Map& input, const Map& decoded, const Stage& stage, const Winograd& last) {
     const Map refined = at_level(3, 0), out = at_level(2, 0);
     stage_in_slots(stage, decoded, refined);
-    for_frames(out.frames, [&](int begin, int end, Scratch& scratch) {
-      for (int t = begin; t < end; t++) {
-        neighbours(refined, t, 1, scratch.rows.data());
-        multiply(last, scratch.rows.data(), out.bins, out.frame(t), out.stride, nullptr, nullptr, input.frame(t));
-      }
-    });
+    const Map* maps[] = {&refined};
+    convolve(last, maps, 1, 1, out, &input, [](int) {});
     return out;
   }
 
   // From slot 2, with 3 to 6.
-  Map decoder_dense(const Map& in, const std::vector<NormalisedConvolution>& layers) {
+  Map decoder_dense(const Map& in, const std::vector<DenseLayer>& layers) {
     const Map maps[] = {in, at_level(3, 0), at_level(4, 0), at_level(5, 0), at_level(6, 0)};
     dense(layers, maps);
     return maps[4];
@@ -592,7 +618,7 @@ class Session {
   int frames_ = 0;
   long slot_ = 0, arena_size_ = 0;
   std::unique_ptr<float, Free> arena_;
-  std::vector<float> statistics_, gain_, shift_, sums_, context_, turn_along_time_;
+  std::vector<float> statistics_, gain_, shift_, sums_, scales_, context_, turn_along_time_;
 };
 
 // A network and a session for each of those who use it at the same time.

@@ -34,6 +34,30 @@ static inline Vec select(IntVec chosen, Vec yes, Vec no) { return chosen ? yes :
 static inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 static inline Vec minimum(Vec a, Vec b) { return a < b ? a : b; }
 
+template <int... I>
+struct Lanes {};
+template <int N, int... I>
+struct LanesTo : LanesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct LanesTo<0, I...> {
+  typedef Lanes<I...> type;
+};
+
+template <int FIRST, int... I>
+static inline Vec lanes_from(Vec a, Vec b, Lanes<I...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, (FIRST + I)...);
+#else
+  return __builtin_shuffle(a, b, IntVec{(FIRST + I)...});
+#endif
+}
+
+// WIDTH of the 2 * WIDTH neighbours (a, b), from FIRST on.
+template <int FIRST>
+static inline Vec lanes_from(Vec a, Vec b) {
+  return lanes_from<FIRST>(a, b, typename LanesTo<WIDTH>::type());
+}
+
 static inline Vec square_root(Vec x) {
   Vec y;
   for (int i = 0; i < WIDTH; i++) y[i] = __builtin_sqrtf(x[i]);

@@ -35,6 +35,23 @@ Matrix::Matrix(const float* weights, int outputs, int inputs) : outputs(outputs)
   }
 }
 
+Winograd::Winograd(const float* weights, int outputs, int inputs) {
+  std::vector<float> transformed[6];
+  for (auto& part : transformed) part.reserve(3L * outputs * inputs);
+  for (long i = 0; i < static_cast<long>(outputs) * inputs; i++)
+    for (int tap = 0; tap < 3; tap++) {
+      const double before = weights[9 * i + tap], at = weights[9 * i + 3 + tap], after = weights[9 * i + 6 + tap];
+      const double values[] = {before / 4,
+                               -(before + at + after) / 6,
+                               -(before - at + after) / 6,
+                               (before + 2 * at + 4 * after) / 24,
+                               (before - 2 * at + 4 * after) / 24,
+                               after};
+      for (int part = 0; part < 6; part++) transformed[part].push_back(static_cast<float>(values[part]));
+    }
+  for (int part = 0; part < 6; part++) parts[part] = Matrix(transformed[part].data(), outputs, 3 * inputs);
+}
+
 namespace {
 
 Norm norm(const Tensors& tensors, const std::string& norm, const std::string& prelu, int channels) {
@@ -50,10 +67,15 @@ NormalisedConvolution normalised(const Tensors& tensors, const std::string& name
           norm(tensors, name + ".1", name + ".2", outputs)};
 }
 
-std::vector<NormalisedConvolution> dense(const Tensors& tensors, const std::string& name, int channels) {
-  std::vector<NormalisedConvolution> layers;
-  for (int i = 0; i < DENSE_DEPTH; i++)
-    layers.push_back(normalised(tensors, name + ".layers." + std::to_string(i), channels * (i + 1), channels, 9));
+std::vector<DenseLayer> dense(const Tensors& tensors, const std::string& name, int channels) {
+  std::vector<DenseLayer> layers;
+  for (int i = 0; i < DENSE_DEPTH; i++) {
+    const std::string layer = name + ".layers." + std::to_string(i);
+    const int inputs = channels * (i + 1);
+    Winograd convolution(tensors.find(layer + ".0.weight", 9L * inputs * channels), channels, inputs);
+    convolution.bias = tensors.copy(layer + ".0.bias", channels);
+    layers.push_back({std::move(convolution), norm(tensors, layer + ".1", layer + ".2", channels)});
+  }
   return layers;
 }
 
@@ -161,8 +183,8 @@ Network::Network(const Tensors& tensors, int channels, int blocks, int bins) : c
   up1 = resampling(tensors, "unet.up1", 2 * c, 4 * c);
   reduce2 = Matrix(tensors.find("unet.reduce2.weight", 8L * c * c), 2 * c, 4 * c);
   reduce1 = Matrix(tensors.find("unet.reduce1.weight", 2L * c * c), c, 2 * c);
-  magnitude_out = Matrix(tensors.find("unet.magnitude_out.weight", 9L * c * c), c, 9 * c);
-  phase_out = Matrix(tensors.find("unet.phase_out.weight", 9L * c * c), c, 9 * c);
+  magnitude_out = Winograd(tensors.find("unet.magnitude_out.weight", 9L * c * c), c, c);
+  phase_out = Winograd(tensors.find("unet.phase_out.weight", 9L * c * c), c, c);
 
   magnitude_dense = dense(tensors, "magnitude_decoder.dense", c);
   mask = merged_mask(tensors, c);

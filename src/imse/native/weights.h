@@ -58,12 +58,27 @@ struct Convolution {
   std::vector<float> bias;
 };
 
+// A 3x3 convolution by Winograd's F(4, 3) along time (Lavin and Gray, arXiv 1509.09308): six products over the three
+// bins around each give four frames, where twelve would have been.
+struct Winograd {
+  Winograd() = default;
+  Winograd(const float* weights, int outputs, int inputs);
+
+  Matrix parts[6];
+  std::vector<float> bias;
+};
+
 struct Norm {
   std::vector<float> weight, bias, slope;  // of the instance norm, and of the PReLU behind it
 };
 
 struct NormalisedConvolution {
   Convolution convolution;
+  Norm norm;
+};
+
+struct DenseLayer {
+  Winograd convolution;
   Norm norm;
 };
 
@@ -97,11 +112,12 @@ struct Network {
 
   int channels, bins;
   NormalisedConvolution entry, halve;
-  std::vector<NormalisedConvolution> encoder, magnitude_dense, phase_dense;
+  std::vector<DenseLayer> encoder, magnitude_dense, phase_dense;
   Stage stages[5];  // down, and up again
   Stage refine_magnitude, refine_phase;
   Resampling down1, down2, up2, up1;
-  Matrix reduce2, reduce1, magnitude_out, phase_out, expand;
+  Matrix reduce2, reduce1, expand;
+  Winograd magnitude_out, phase_out;
   Convolution mask, direction;
   Norm mask_norm, phase_norm;
   float mask_weight, mask_bias;
