@@ -176,8 +176,8 @@ def test_what_it_cannot_run(
         NativeNetwork(16, 1, 256, tensors)
     with pytest.raises(ImseError, match="multiple of 128 bins"):
         NativeNetwork(8, 1, 64, tensors)
-    native._library.cache_clear()
+    native.library.cache_clear()
     monkeypatch.setattr(native, "LIBRARY", tmp_path / "nothing.so")
     with pytest.raises(ImseError, match="install a C\\+\\+ compiler and then imse again, or use --engine onnx"):
         Enhancer(small_weights, "native")
-    native._library.cache_clear()
+    native.library.cache_clear()

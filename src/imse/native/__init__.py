@@ -32,16 +32,21 @@ def available() -> bool:
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """The compiled library, opened once.
+
+    Raises:
+        ImseError: It is not there.
+    """
     try:
-        library = ctypes.CDLL(str(LIBRARY))
+        opened = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise ImseError(
             "the compiled engine is not there: install a C++ compiler and then imse again, or use --engine onnx"
         ) from error
     pointers = ctypes.POINTER(ctypes.c_void_p)
     text = (ctypes.c_char_p, ctypes.c_int)
-    library.imse_open.argtypes = (
+    opened.imse_open.argtypes = (
         *(ctypes.c_int,) * 4,
         ctypes.POINTER(ctypes.c_char_p),
         pointers,
@@ -49,12 +54,23 @@ def _library() -> ctypes.CDLL:
         ctypes.c_int,
         *text,
     )
-    library.imse_open.restype = ctypes.c_void_p
-    library.imse_run.argtypes = (ctypes.c_void_p, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS, _FLOATS, _FLOATS, *text)
-    library.imse_run.restype = ctypes.c_int
-    library.imse_close.argtypes = (ctypes.c_void_p,)
-    library.imse_close.restype = None
-    return library
+    opened.imse_open.restype = ctypes.c_void_p
+    opened.imse_run.argtypes = (ctypes.c_void_p, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS, _FLOATS, _FLOATS, *text)
+    opened.imse_run.restype = ctypes.c_int
+    opened.imse_close.argtypes = (ctypes.c_void_p,)
+    opened.imse_close.restype = None
+    opened.imse_kernels.restype = ctypes.c_char_p
+    return opened
+
+
+def kernels() -> str:
+    """The instruction set in use: "avx512", "avx2" or "baseline".
+
+    Raises:
+        ImseError: The library is not there.
+    """
+    name: bytes = library().imse_kernels()
+    return name.decode()
 
 
 class NativeNetwork:
@@ -74,7 +90,7 @@ class NativeNetwork:
     def __init__(
         self, channels: int, blocks: int, bins: int, tensors: Mapping[str, NDArray[Any]], threads: int = 1
     ) -> None:
-        self._library = _library()
+        self._library = library()
         arrays = [np.ascontiguousarray(tensor, dtype=np.float32) for tensor in tensors.values()]
         count = len(arrays)
         message = ctypes.create_string_buffer(_MESSAGE_SIZE)

@@ -317,8 +317,13 @@ void direction(float* real, float* imag, int bins) {
   }
 }
 
-constexpr Kernels KERNELS = {TALL,   product_kernel, inverse_deviation, row_statistics, normalise, depthwise, gated,
-                             gather, attend, winograd_input, winograd_output, split,             interleave,     mask,      direction};
+#define TEXT(name) #name
+#define NAME_OF(isa) TEXT(isa)
+
+constexpr Kernels KERNELS = {
+    NAME_OF(ISA), TALL,   product_kernel, inverse_deviation, row_statistics, normalise, depthwise,
+    gated,        gather, attend,         winograd_input,    winograd_output, split,    interleave,
+    mask,         direction};
 
 }  // namespace
 

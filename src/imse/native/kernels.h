@@ -7,6 +7,9 @@
 #pragma once
 
 struct Kernels {
+  // Of the instruction set.
+  const char* name;
+
   // Outputs that a packed matrix holds together, see product.h.
   int tall;
 

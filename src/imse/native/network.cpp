@@ -658,6 +658,9 @@ void explain(const std::exception& error, char* message, int size) {
 
 #define PUBLIC extern "C" __attribute__((visibility("default")))
 
+// The instruction set in use: "avx512", "avx2" or "baseline".
+PUBLIC const char* imse_kernels() { return kernels.name; }
+
 // Null where the weights do not fit, with the reason in `message`.
 PUBLIC void* imse_open(int channels, int blocks, int bins, int threads, const char* const* names, const float* const* values,
                 const long* sizes, int count, char* message, int message_size) {
