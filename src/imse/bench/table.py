@@ -26,31 +26,32 @@ def notes(record: Record) -> Iterator[str]:
     machine = record.machine
     packages = ", ".join(f"{name} {version or 'not installed'}" for name, version in machine.packages.items())
     yield f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}, {packages}"
-    yield f"one core's float32 matrix product: {spread(record.product_gmacs, 1)} GMAC/s"
+    yield f"one core's float32 matrix product: {_spread(record.product_gmacs, 1, ' ')} GMAC/s"
     for engine, reason in record.left_out.items():
         yield f"{engine} left out: {reason}"
 
 
-def spread(found: Spread | None, digits: int) -> str:
-    """A median with its range, as ``0.123 [0.12,0.13]``."""
+def _spread(found: Spread | None, digits: int, between: str = "\n") -> str:
+    """A median, and under it its range."""
     if found is None:
         return _NONE
-    # Without a space: a narrow terminal puts the range whole under its median.
-    return f"{found.median:.{digits}f} [{found.min:.{digits}f},{found.max:.{digits}f}]"
+    return f"{found.median:.{digits}f}{between}[{found.min:.{digits}f},{found.max:.{digits}f}]"
 
 
 def _speed(record: Record) -> Table:
+    # As narrow as it can be, for terminals of 80 columns; the JSON has all ranges.
     title = f"{record.seconds:g} s of audio, {record.rounds} rounds: median [smallest,largest]"
-    text = ("engine", "weights", "segments")
-    numbers = ("threads", "CPU s per s", "wall s per s", "x torch", "of matrix\nproduct", "as torch,\ndB", "peak\nMiB")
-    table = _table(title, text, numbers)
+    numbers = ("thr.", "CPU s\nper s", "wall s\nper s", "x torch", "of\nmatmul", "as\ntorch\ndB", "peak\nMiB")
+    table = _table(title, ("system",), numbers)
     for timing in record.timings:
+        several = sum(model.engine == timing.engine for model in record.models) > 1
+        weights = f" {timing.weights}" if several else ""
         table.add_row(
-            *(Text(name) for name in (timing.engine, timing.weights, timing.segments)),
+            Text(f"{timing.engine}{weights}, {timing.segments}"),
             str(timing.threads),
-            spread(timing.rtf_cpu, 3),
-            spread(timing.rtf_wall, 3),
-            spread(timing.speed_up, 2),
+            _spread(timing.rtf_cpu, 3),
+            f"{timing.rtf_wall.median:.3f}",
+            _spread(timing.speed_up, 2),
             _NONE if timing.product_share is None else f"{timing.product_share:.0%}",
             _number(timing.agreement_db, 0),
             _number(timing.peak_mib, 0),
@@ -59,13 +60,13 @@ def _speed(record: Record) -> Table:
 
 
 def _models(record: Record) -> Table:
-    numbers = ("CPU s", "wall s", "MB of file", "parameters", "GMAC per s")
+    numbers = ("CPU s", "wall s", "file\nMB", "parameters", "GMAC\nper s")
     table = _table("imse enhance, 1 s of audio, 1 thread, whole process", ("engine", "weights"), numbers)
     for model in record.models:
         table.add_row(
             *(Text(name) for name in (model.engine, model.weights)),
-            spread(model.start_up_cpu_seconds, 2),
-            spread(model.start_up_wall_seconds, 2),
+            _spread(model.start_up_cpu_seconds, 2),
+            _spread(model.start_up_wall_seconds, 2),
             f"{model.file_bytes / 1e6:.2f}",
             _NONE if model.parameters is None else f"{model.parameters:,}",
             _number(model.gmacs, 2),
@@ -80,7 +81,7 @@ def _number(value: float | None, digits: int) -> str:
 def _table(title: str, text: Sequence[str], numbers: Sequence[str]) -> Table:
     table = Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for name in text:
-        table.add_column(name, vertical="bottom", overflow="fold")
+        table.add_column(name, overflow="fold")
     for name in numbers:
-        table.add_column(Text(name), justify="right", vertical="bottom", overflow="fold")
+        table.add_column(Text(name), justify="right", no_wrap=True)
     return table
