@@ -8,56 +8,40 @@ Each length is a process of its own, which enhances the example over and over ag
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import soundfile
 
+from imse.bench.process import Usage, enhance_file
+
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "dishes.flac"
 
 
-def measure(minutes: float, weights: str) -> tuple[float, float]:
-    """Seconds and megabytes that one process takes for a recording of `minutes`."""
+def measure(minutes: float, weights: str) -> Usage:
+    """What one process takes for a recording of `minutes`."""
     samples, sample_rate = soundfile.read(EXAMPLE, dtype="int16")
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.wav"), Path(folder, "out.wav")
         with soundfile.SoundFile(source, "w", sample_rate, 1) as file:
             while file.frames < minutes * 60 * sample_rate:
                 file.write(samples)
-        command: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "imse",
-            "enhance",
-            source,
-            "-o",
-            target,
-            "--weights",
-            weights,
-            "--threads",
-            "1",
-        ]
-        started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        elapsed = time.perf_counter() - started
+        usage = enhance_file(source, target, "--weights", weights, "--threads", "1")
         assert soundfile.info(target).frames == soundfile.info(source).frames
-    return elapsed, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return usage
 
 
 def main() -> None:
-    """Print a row for each length, shortest first: the peak is that of the largest process so far."""
+    """Print a row for each length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10, 60])
     arguments = parser.parse_args()
-    print("| minutes | peak memory, MB | real-time factor |\n|---|---|---|")
-    for minutes in sorted(arguments.minutes):
-        elapsed, megabytes = measure(minutes, arguments.weights)
-        print(f"| {minutes:g} | {megabytes:.0f} | {elapsed / minutes / 60:.3f} |", flush=True)
+    print("| minutes | peak memory, MiB | real-time factor |\n|---|---|---|")
+    for minutes in arguments.minutes:
+        usage = measure(minutes, arguments.weights)
+        peak = "not known" if usage.peak_mib is None else f"{usage.peak_mib:.0f}"
+        print(f"| {minutes:g} | {peak} | {usage.wall_seconds / minutes / 60:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+# The extra that installs a module, for the line that a user sees when it is missing.
+_EXTRAS = {
+    "av": "av",
+    "lightning_fabric": "train",
+    "onnx": "export",
+    "pesq": "eval",
+    "pyroomacoustics": "train",
+    "pystoi": "eval",
+    "safetensors": "torch",
+    "speechmos": "eval",
+    "tensorboard": "train",
+    "torch": "torch",
+}
+
 
 class ImseError(Exception):
     """Base of the errors that the command line prints in one line, without a traceback."""
 
 
 def describe(error: BaseException) -> str:
-    """One line for a user: what went wrong, and with which file."""
+    """One line for a user: what went wrong, with which file, or what to install."""
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error)):
+        return f"this needs the module '{error.name}': pip install 'imse[{extra}]'"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror.lower()}"
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def extra_of(error: ModuleNotFoundError) -> str | None:
+    """The extra of this package that installs what is missing; None if none does."""
+    return _EXTRAS.get((error.name or "").partition(".")[0])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imse.errors import ImseError
 from imse.weights import CONFIG_KEY
+
+if TYPE_CHECKING:
+    from imse.nn import NetworkConfig
 
 # What weights ought to say of their origin; what else they say is printed after it.
 _ORIGIN = ("license", "training_data")
@@ -84,6 +87,22 @@ def compare() -> str:
         f"{without / 1e6:.3f} M leave out\nthe {embeddings:,} parameters of IMSE's seven embeddings."
     )
     return f"{_table(rows)}\n\n{note}"
+
+
+def network_config(weights: Path) -> NetworkConfig:
+    """The configuration of the network that weights are of, read from any file that `describe` takes.
+
+    Raises:
+        ImseError: None such.
+        OSError: The file cannot be read.
+        ModuleNotFoundError: torch is not installed.
+    """
+    from imse.checkpoint import load
+    from imse.nn import NetworkConfig
+
+    if weights.suffix == ".onnx":
+        return NetworkConfig(**json.loads(_onnx_metadata(weights)[CONFIG_KEY]))
+    return load(weights).config
 
 
 def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]) -> Rows:

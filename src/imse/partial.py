@@ -113,6 +113,22 @@ def replacing(path: Path) -> Iterator[Sink]:
         raise
 
 
+def require_writable(path: Path) -> None:
+    """Find out before the work, not after it, that a file cannot be written. Makes no folder yet.
+
+    Raises:
+        ImseError: `path` is a folder or a device, or lies where no file and no folder can be made.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise ImseError(f"{path}: not a file; name a file to write")
+    parent = next(folder for folder in target.parents if folder.exists())
+    if not parent.is_dir():
+        raise ImseError(f"{path}: {parent} is a file, not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ImseError(f"{path}: no permission to write in {parent}")
+
+
 @contextmanager
 def to_standard_output() -> Iterator[Sink]:
     """A file that is copied to standard output when complete: only then does a WAV header know its sizes."""

@@ -43,7 +43,7 @@ def long(recording: Floats, tmp_path: Path) -> Path:
     return path
 
 
-def test_torch_is_never_imported(short: Path, small_onnx: Path) -> None:
+def test_nothing_heavy_is_imported(short: Path, small_onnx: Path) -> None:
     code = f"""
 import sys, imse, numpy
 imse.Enhancer({str(small_onnx)!r}).enhance(numpy.zeros(100, numpy.float32), 16_000)
@@ -53,7 +53,7 @@ try:
     main()
 except SystemExit as exit:
     assert not exit.code, exit.code
-heavy = [name for name in ("torch", "scipy", "onnx", "av") if name in sys.modules]
+heavy = [name for name in ("torch", "scipy", "onnx", "av", "rich") if name in sys.modules]
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

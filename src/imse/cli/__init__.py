@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imse import __version__
+from imse.cli.bench import bench
 from imse.cli.convert import convert
 from imse.cli.data import data
 from imse.cli.enhance import enhance
@@ -15,21 +16,7 @@ from imse.cli.evaluate import evaluate
 from imse.cli.export import export
 from imse.cli.info import info
 from imse.cli.train import train
-from imse.errors import ImseError, describe
-
-# The extra that installs a module, for the line that a user sees when it is missing.
-_EXTRAS = {
-    "av": "av",
-    "lightning_fabric": "train",
-    "onnx": "export",
-    "pesq": "eval",
-    "pyroomacoustics": "train",
-    "pystoi": "eval",
-    "safetensors": "torch",
-    "speechmos": "eval",
-    "tensorboard": "train",
-    "torch": "torch",
-}
+from imse.errors import ImseError, describe, extra_of
 
 app = typer.Typer(
     name="imse",
@@ -46,6 +33,7 @@ app.command()(export)
 app.command()(convert)
 app.command()(evaluate)
 app.command()(train)
+app.command()(bench)
 app.add_typer(data)
 
 
@@ -69,9 +57,8 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        if not extra_of(error):
             raise
-        sys.exit(f"imse: this needs the module '{error.name}': pip install 'imse[{extra}]'")
+        sys.exit(f"imse: {describe(error)}")
     except (ImseError, OSError) as error:
         sys.exit(f"imse: {describe(error)}")

@@ -14,17 +14,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from imse.audio import STDIO, find_audio
+from imse.cli.progress import Bars
 from imse.enhancer import Enhancer
 from imse.errors import ImseError, describe
 
 T = TypeVar("T")
 
 _MARK = ".enhanced"  # what the name of a result has before its extension
-_SHOW_AFTER = 1.0  # seconds of work before a progress bar appears
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,10 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
     """
     outcome = Outcome(str(tasks[0].target) if len(tasks) == 1 else _common(tasks))
     stop = threading.Event()
-    with _terminated_like_interrupted(), _progress() as progress:
-        every = progress.add_task(f"{len(tasks)} files", total=len(tasks), visible=len(tasks) > 1)
+    with _terminated_like_interrupted(), Bars(len(tasks)) as bars:
 
         def work(task: Task) -> tuple[float, str | None]:
-            return _enhance(enhancer, task, overwrite, progress, stop)
+            return _enhance(enhancer, task, overwrite, bars, stop)
 
         with closing(_results(work, tasks, jobs, stop)) as results:
             for result in results:
@@ -92,8 +88,7 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
                     outcome.done += 1
                     outcome.seconds += seconds
                 if note:
-                    progress.console.print(f"imse: {note}", markup=False, highlight=False, soft_wrap=True)
-                progress.advance(every)
+                    bars.print(f"imse: {note}")
     return outcome
 
 
@@ -168,46 +163,19 @@ def _common(tasks: list[Task]) -> str:
 
 
 def _enhance(
-    enhancer: Enhancer, task: Task, overwrite: bool, progress: Progress, stop: threading.Event
+    enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, stop: threading.Event
 ) -> tuple[float, str | None]:
-    if not overwrite and task.target != STDIO and task.target.exists():
-        raise ImseError(f"{task.target}: already there; --overwrite replaces it")
-    bar = progress.add_task(task.source.name, total=None)
-
     def report(done: float, total: float) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
-        progress.update(bar, completed=done, total=total)
+        bars.update(task.source, done, total)
 
     try:
+        if not overwrite and task.target != STDIO and task.target.exists():
+            raise ImseError(f"{task.target}: already there; --overwrite replaces it")
         return enhancer.enhance_file(task.source, task.target, report)
     finally:
-        progress.remove_task(bar)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on standard error, if that is a terminal, once the work has taken a while."""
-    progress = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    starter = threading.Timer(_SHOW_AFTER, progress.start)
-    starter.daemon = True
-    if progress.console.is_terminal:
-        starter.start()
-    try:
-        yield progress
-    finally:
-        starter.cancel()
-        if progress.live.is_started:
-            progress.stop()
+        bars.finish(task.source)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from imse.cli.processors import processors
 from imse.errors import ImseError
+from imse.processors import processors
 
 
 def enhance(

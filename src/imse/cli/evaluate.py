@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imse.cli.processors import processors
+from imse.processors import processors
 
 
 def evaluate(
@@ -33,9 +33,10 @@ def evaluate(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from imse.evaluate import evaluate as run
-    from imse.evaluate.export import require_writable, write_csv, write_json
+    from imse.evaluate.export import write_csv, write_json
     from imse.evaluate.report import write_report
     from imse.evaluate.tables import tables
+    from imse.partial import require_writable
 
     outputs = [(path, write) for path, write in ((csv, write_csv), (json, write_json), (report, write_report)) if path]
     for path, _ in outputs:

@@ -10,4 +10,4 @@ class Unscorable(Exception):  # noqa: N818 - a finding about one file, counted i
 
 
 class EvaluationError(ImseError):
-    """Folders or an index that do not fit together, or an output that cannot be written; the message names the file."""
+    """Folders or an index that do not fit together; the message names the file."""

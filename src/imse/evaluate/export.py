@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from imse import __version__
-from imse.evaluate.errors import EvaluationError
 from imse.evaluate.results import Evaluation, System
 from imse.partial import replacing
 
@@ -39,22 +37,6 @@ def write_text(text: str, path: Path) -> None:
     """Write a text file in UTF-8, whole or not at all; missing folders are made."""
     with replacing(path) as file:
         file.write(text.encode())
-
-
-def require_writable(path: Path) -> None:
-    """Find out before scoring, not after it, that a file cannot be written. Makes no folder yet.
-
-    Raises:
-        EvaluationError: `path` is a folder or a device, or lies where no file and no folder can be made.
-    """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        raise EvaluationError(f"{path}: not a file; name a file to write")
-    parent = next(folder for folder in target.parents if folder.exists())
-    if not parent.is_dir():
-        raise EvaluationError(f"{path}: {parent} is a file, not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise EvaluationError(f"{path}: no permission to write in {parent}")
 
 
 def _by_reason(missing: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How much a command may do at the same time."""
+"""How much may be done at the same time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,62 @@
+"""`imse bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Weights in the package, or a file; may be given again, as for a network's .onnx and .safetensors. "
+            "Each engine takes what it can open. Default: the weights in the package.",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of the signal that is enhanced.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that everything is measured, in turns.")] = 5,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(min=1, metavar="N", help="Processor threads; may be given again. Default: 1, and all."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
+) -> None:
+    """Measure speed, memory and start-up of every engine on this machine, beside the plain network in torch.
+
+    All are measured in turns, so that what else the machine does meets all alike. Without imse[torch] there is nothing
+    to compare with, and the rest is measured.
+
+    Example: imse bench --weights imse.onnx --weights imse.safetensors --json bench.json
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from imse.bench.run import bench as run
+    from imse.bench.table import tables
+    from imse.partial import require_writable
+    from imse.processors import processors
+
+    if json:
+        require_writable(json)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("opening", total=None)
+        record = run(
+            weights or ["default"],
+            seconds,
+            rounds,
+            threads or [1, processors()],
+            lambda next_step, done, total: bar.update(task, description=next_step, completed=done, total=total or None),
+        )
+    try:
+        console = Console()
+        for table in tables(record):
+            console.print(table)
+    finally:  # a closed pipe, as of `| head`, costs no file
+        if json:
+            record.write(json)

@@ -1,0 +1,93 @@
+"""Progress bars on standard error, if that is a terminal, once the work has taken a while."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_SHOW_AFTER = 1.0  # seconds of work
+
+
+class Bars:
+    """One bar for all files, if there are several, and one for each file in work, until the block ends.
+
+    Safe to use from several threads. What draws them is loaded when the first appears: most files are done before.
+
+    Args:
+        files: Number of files.
+    """
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+        self._finished = 0
+        self._progress: Progress | None = None
+        self._every: TaskID | None = None
+        self._tasks: dict[Path, TaskID] = {}
+        self._lock = threading.Lock()
+        self._show_at = time.monotonic() + _SHOW_AFTER if sys.stderr.isatty() else float("inf")
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def update(self, file: Path, done: float, total: float) -> None:
+        """Tell the seconds done of a file, and those that there are."""
+        with self._lock:
+            if self._progress is None:
+                if time.monotonic() < self._show_at:
+                    return
+                self._progress = _start()
+                if self._files > 1:
+                    self._every = self._progress.add_task(f"{self._files} files", total=self._files)
+                    self._progress.update(self._every, completed=self._finished)
+            if file not in self._tasks:
+                self._tasks[file] = self._progress.add_task(file.name)
+            self._progress.update(self._tasks[file], completed=done, total=total)
+
+    def finish(self, file: Path) -> None:
+        """Tell that a file is done, or has failed."""
+        with self._lock:
+            self._finished += 1
+            if self._progress:
+                if file in self._tasks:
+                    self._progress.remove_task(self._tasks.pop(file))
+                if self._every is not None:
+                    self._progress.update(self._every, completed=self._finished)
+
+    def print(self, line: str) -> None:
+        """Print a line on standard error, above the bars."""
+        with self._lock:
+            if self._progress:
+                self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _start() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    progress.start()
+    return progress
