@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imse.nn import compiled
+
 
 class ConvNormPReLU(nn.Sequential):
     """Convolution with bias, instance norm (affine) over time and frequency, PReLU with a slope per channel."""
@@ -40,6 +42,8 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if compiled.usable(self, x):
+            return compiled.dense_block(x, self.layers)
         maps = x
         for layer in self.layers:
             x = layer(maps)
