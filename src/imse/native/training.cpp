@@ -12,6 +12,7 @@ namespace {
 #include "product.h"
 #include "training_rows.h"
 #include "training_dense.h"
+#include "training_feed_forward.h"
 }  // namespace
 
 // Every function has the same form: sizes, what it reads, what it writes; the comments name them in order.
@@ -28,6 +29,17 @@ void imse_dense_backward(const int* sizes, const float* const* in, float* const*
   dense_backward(in[0], sizes[0], sizes[1], sizes[2], sizes[3], reinterpret_cast<const DenseLayer*>(in + 4), in[1],
                  reinterpret_cast<const Moments*>(in[2]), in[3], out[0],
                  reinterpret_cast<const DenseGradient*>(out + 1));
+}
+
+// (channels, hidden, frames, bins), (x, norm, in, depthwise, out) -> (out)
+void imse_feed_forward(const int* sizes, const float* const* in, float* const* out) {
+  feed_forward(in[0], sizes[0], sizes[1], sizes[2], sizes[3], *reinterpret_cast<const FeedForward*>(in + 1), out[0]);
+}
+
+// (channels, hidden, frames, bins), (x, gradient, weights as above) -> (of x, of the weights)
+void imse_feed_forward_gradient(const int* sizes, const float* const* in, float* const* out) {
+  feed_forward_gradient(in[0], sizes[0], sizes[1], sizes[2], sizes[3], *reinterpret_cast<const FeedForward*>(in + 2),
+                        in[1], out[0], *reinterpret_cast<const FeedForwardGradient*>(out + 1));
 }
 
 }  // extern "C"

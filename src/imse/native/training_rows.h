@@ -113,8 +113,9 @@ template <int HEIGHT>
 static inline __attribute__((always_inline)) void outer_band(const float* const* a, const float* const* b, int columns,
                                                              int bins, Vec* sums) {
   int k = 0;
-  for (; k + 3 <= columns; k += 3) outer_tile<HEIGHT, 3>(a, b + k, bins, sums + k, columns);
-  for (; k < columns; k++) outer_tile<HEIGHT, 1>(a, b + k, bins, sums + k, columns);
+  for (; columns - k == 3 || columns - k > 4; k += 3) outer_tile<HEIGHT, 3>(a, b + k, bins, sums + k, columns);
+  for (; columns - k >= 2; k += 2) outer_tile<HEIGHT, 2>(a, b + k, bins, sums + k, columns);
+  if (k < columns) outer_tile<HEIGHT, 1>(a, b + k, bins, sums + k, columns);
 }
 
 static void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums) {
@@ -123,4 +124,88 @@ static void outer(const float* const* a, int rows, const float* const* b, int co
   if (TALL > 4)
     for (; m + 4 <= rows; m += 4) outer_band<4>(a + m, b, columns, bins, sums + m * columns);
   for (; m < rows; m++) outer_band<1>(a + m, b, columns, bins, sums + m * columns);
+}
+
+static float** row_list(Scratch& scratch, float* data, int rows, long pitch) {
+  float** list = scratch.take<float*>(rows);
+  for (int i = 0; i < rows; i++) list[i] = data + i * pitch;
+  return list;
+}
+
+// Depthwise convolution at one place: rows of the taps, at their middle, and their weights [TALL_KERNEL, WIDE_KERNEL].
+template <int TALL_KERNEL, int WIDE_KERNEL>
+static inline __attribute__((always_inline)) Vec depthwise(const float* const* rows, const float* weight, int f) {
+  Vec sum = {};
+  for (int i = 0; i < TALL_KERNEL; i++)
+    for (int j = 0; j < WIDE_KERNEL; j++)
+      sum += weight[i * WIDE_KERNEL + j] * load(rows[i] + f + j - WIDE_KERNEL / 2);
+  return sum;
+}
+
+// Its gradient, for one row and the taps of one frame: the gradient's row `g` is the one that this tap led to. The
+// gradient with respect to the row `x` is added to `of_x`, that of the weights to `of_weight`, lane by lane.
+template <int WIDE_KERNEL>
+static inline void depthwise_gradient(const float* g, const float* x, const float* weight, int bins, float* of_x,
+                                      Vec* of_weight) {
+  Vec sums[WIDE_KERNEL];
+  for (int j = 0; j < WIDE_KERNEL; j++) sums[j] = of_weight[j];
+  for (int f = 0; f < bins; f += WIDTH) {
+    const Vec own = load(x + f);
+    Vec of_own = load(of_x + f);
+    for (int j = 0; j < WIDE_KERNEL; j++) {
+      const Vec of_place = load(g + f - (j - WIDE_KERNEL / 2));
+      of_own += weight[j] * of_place;
+      sums[j] += own * of_place;
+    }
+    store(of_x + f, of_own);
+  }
+  for (int j = 0; j < WIDE_KERNEL; j++) of_weight[j] = sums[j];
+}
+
+// x over its standard deviation over channels, at one frame; also 1 / deviation. The norm's weight is left to the product
+// behind it.
+static void channel_norm(const float* x, long map, int channels, int bins, float* const* rows, float* rates) {
+  for (int f = 0; f < bins; f += WIDTH) {
+    Vec sum = {}, squares = {};
+    for (int c = 0; c < channels; c++) sum += load(x + c * map + f);
+    const Vec mean = sum / float(channels);
+    for (int c = 0; c < channels; c++) {
+      const Vec off = load(x + c * map + f) - mean;
+      squares += off * off;
+    }
+    const Vec rate = 1.0f / square_root(squares / float(channels) + EPSILON);
+    store(rates + f, rate);
+    for (int c = 0; c < channels; c++) store(rows[c] + f, load(x + c * map + f) * rate);
+  }
+}
+
+// Its gradient added to that of the sum behind the block's part, which is where x goes, too.
+static void channel_norm_gradient(const float* x, long map, int channels, int bins, const float* const* of_rows,
+                                  const float* rates, const float* of_out, float* of_x) {
+  for (int f = 0; f < bins; f += WIDTH) {
+    const Vec rate = load(rates + f);
+    Vec sum = {}, along = {};
+    for (int c = 0; c < channels; c++) {
+      const Vec own = load(x + c * map + f);
+      sum += own;
+      along += own * load(of_rows[c] + f);
+    }
+    const Vec mean = sum / float(channels), pull = rate * rate * rate * along / float(channels);
+    for (int c = 0; c < channels; c++)
+      store(of_x + c * map + f, load(of_out + c * map + f) + load(of_rows[c] + f) * rate -
+                                    pull * (load(x + c * map + f) - mean));
+  }
+}
+
+// Gradients of a norm's weight [channels] and of the weights [outputs, channels] behind it, from the sums [outputs,
+// channels] that are the gradient of their product.
+static void normed_weight_gradient(const Vec* sums, int outputs, int channels, const float* norm, const float* weight,
+                                   float* of_norm, float* of_weight) {
+  for (int c = 0; c < channels; c++) of_norm[c] = 0;
+  for (int m = 0; m < outputs; m++)
+    for (int c = 0; c < channels; c++) {
+      const float sum = total(sums[m * channels + c]);
+      of_weight[m * channels + c] = sum * norm[c];
+      of_norm[c] += sum * weight[m * channels + c];
+    }
 }

@@ -129,3 +129,30 @@ def dense_block(x: Tensor, layers: nn.ModuleList) -> Tensor:
     """`imse.nn.dense.DenseBlock` of the layers, on maps [B, c, T, F]."""
     out: Tensor = _DenseBlock.apply(x, *layers.parameters())  # type: ignore[no-untyped-call]
     return out
+
+
+class _FeedForward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
+        x = x.contiguous()
+        _, channels, frames, bins = x.shape
+        ctx.sizes = (channels, parameters[-1].shape[1], frames, bins)
+        ctx.save_for_backward(x, *parameters)
+        out = torch.empty_like(x)
+        _run("feed_forward", ctx.sizes, [x], parameters, [out])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        x, *parameters = ctx.saved_tensors
+        of_x = torch.empty_like(x)
+        room, of_parameters = _gradients(len(x), parameters)
+        _run("feed_forward_gradient", ctx.sizes, [x, gradient.contiguous()], parameters, [of_x, *of_parameters])
+        return of_x, *_summed(room, parameters)
+
+
+def feed_forward(x: Tensor, norm: nn.Module, ffn: nn.Module) -> Tensor:
+    """``x + ffn(norm(x))`` of an `imse.nn.stage.GatedFeedForward` and its `ChannelNorm`, on maps [B, c, T, F]."""
+    out: Tensor = _FeedForward.apply(x, *norm.parameters(), *ffn.parameters())  # type: ignore[no-untyped-call]
+    return out

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imse.nn import compiled
+
 
 class ChannelNorm(nn.Module):
     """Division by the standard deviation over channels at each position, with a weight per channel.
@@ -68,6 +70,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
         x = x + self.attention(self.norm1(x), table)
+        if compiled.usable(self, x):
+            return compiled.feed_forward(x, self.norm2, self.ffn)
         enriched: Tensor = x + self.ffn(self.norm2(x))
         return enriched
 
