@@ -13,6 +13,7 @@ namespace {
 #include "training_rows.h"
 #include "training_dense.h"
 #include "training_feed_forward.h"
+#include "training_mala.h"
 }  // namespace
 
 // Every function has the same form: sizes, what it reads, what it writes; the comments name them in order.
@@ -40,6 +41,17 @@ void imse_feed_forward(const int* sizes, const float* const* in, float* const* o
 void imse_feed_forward_gradient(const int* sizes, const float* const* in, float* const* out) {
   feed_forward_gradient(in[0], sizes[0], sizes[1], sizes[2], sizes[3], *reinterpret_cast<const FeedForward*>(in + 2),
                         in[1], out[0], *reinterpret_cast<const FeedForwardGradient*>(out + 1));
+}
+
+// (channels, frames, bins), (x, table, norm, qkvo, its bias, lepe, its bias, proj, its bias) -> (sums, out)
+void imse_mala(const int* sizes, const float* const* in, float* const* out) {
+  mala(in[0], in[1], sizes[0], sizes[1], sizes[2], *reinterpret_cast<const Mala*>(in + 2), out[0], out[1]);
+}
+
+// (channels, frames, bins), (x, sums, gradient, table, weights as above) -> (of x, of the weights)
+void imse_mala_gradient(const int* sizes, const float* const* in, float* const* out) {
+  mala_gradient(in[0], in[3], sizes[0], sizes[1], sizes[2], *reinterpret_cast<const Mala*>(in + 4),
+                const_cast<float*>(in[1]), in[2], out[0], *reinterpret_cast<const MalaGradient*>(out + 1));
 }
 
 }  // extern "C"

@@ -156,3 +156,32 @@ def feed_forward(x: Tensor, norm: nn.Module, ffn: nn.Module) -> Tensor:
     """``x + ffn(norm(x))`` of an `imse.nn.stage.GatedFeedForward` and its `ChannelNorm`, on maps [B, c, T, F]."""
     out: Tensor = _FeedForward.apply(x, *norm.parameters(), *ffn.parameters())  # type: ignore[no-untyped-call]
     return out
+
+
+class _MALA(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, table: Tensor, *parameters: Tensor) -> Tensor:
+        x, table = x.contiguous(), table.contiguous()
+        batch, channels, frames, bins = x.shape
+        ctx.sizes = (channels, frames, bins)
+        sums = x.new_empty(batch, channels * (8 + 2))
+        out = torch.empty_like(x)
+        _run("mala", ctx.sizes, [x], [table, *parameters], [sums, out])
+        ctx.save_for_backward(x, sums, table, *parameters)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, sums, table, *parameters = ctx.saved_tensors
+        of_x = torch.empty_like(x)
+        room, of_parameters = _gradients(len(x), parameters)
+        maps = [x, sums, gradient.contiguous()]
+        _run("mala_gradient", ctx.sizes, maps, [table, *parameters], [of_x, *of_parameters])
+        return of_x, None, *_summed(room, parameters)
+
+
+def mala(x: Tensor, table: Tensor, norm: nn.Module, attention: nn.Module) -> Tensor:
+    """``x + attention(norm(x), table)`` of an `imse.nn.mala.MALA` and its `ChannelNorm`, on maps [B, c, T, F]."""
+    out: Tensor = _MALA.apply(x, table, *norm.parameters(), *attention.parameters())  # type: ignore[no-untyped-call]
+    return out

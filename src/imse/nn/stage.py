@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imse.nn import compiled
+from imse.nn.mala import MALA
 
 
 class ChannelNorm(nn.Module):
@@ -69,8 +70,12 @@ class Block(nn.Module):
         self.ffn = GatedFeedForward(channels)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        x = x + self.attention(self.norm1(x), table)
-        if compiled.usable(self, x):
+        fast = compiled.usable(self, x)
+        if fast and isinstance(self.attention, MALA):
+            x = compiled.mala(x, table, self.norm1, self.attention)
+        else:
+            x = x + self.attention(self.norm1(x), table)
+        if fast:
             return compiled.feed_forward(x, self.norm2, self.ffn)
         enriched: Tensor = x + self.ffn(self.norm2(x))
         return enriched
