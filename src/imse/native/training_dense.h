@@ -147,10 +147,10 @@ static void dense_backward(const float* x, int channels, int frames, int bins, i
                            const float* sums, const Moments* stats, const float* of_out, float* of_x,
                            const DenseGradient* gradients) {
   const long map = long(frames) * bins;
-  Scratch outer_scratch;
-  float* of_maps = outer_scratch.take((depth - 1) * channels * map);  // of the activations of all layers but the last
+  Scratch block_scratch;
+  float* of_maps = block_scratch.take((depth - 1) * channels * map);  // of the activations of all layers but the last
   for (int layer = depth - 1; layer >= 0; layer--) {
-    Scratch& scratch = outer_scratch;
+    Scratch scratch;
     const int inputs = channels * (layer + 1), dilation = 1 << layer, slots = 2 * dilation + 1;
     const DenseLayer& own = layers[layer];
     const float* g = layer == depth - 1 ? of_out : of_maps + layer * channels * map;
@@ -207,5 +207,30 @@ static void dense_backward(const float* x, int channels, int frames, int bins, i
           for (int df = 0; df < 3; df++)
             gradients[layer].weight[((long(c) * inputs + i) * 3 + dt) * 3 + df] =
                 total(of_weight[(long(i) * 3 + dt) * 3 * channels + c * 3 + df]);
+  }
+}
+
+// Norm and PReLU alone.
+struct NormPReLU {
+  const float *scale, *shift, *slope;
+};
+struct NormPReLUGradient {
+  float *scale, *shift, *slope;
+};
+
+static void norm_prelu(const float* x, int channels, long map, const NormPReLU& weights, Moments* stats, float* out) {
+  for (int c = 0; c < channels; c++, x += map, out += map) {
+    stats[c] = moments(x, map);
+    const Activation activate(stats[c], weights.scale[c], weights.shift[c], weights.slope[c]);
+    for (long i = 0; i < map; i += WIDTH) store(out + i, activate(load(x + i)));
+  }
+}
+
+static void norm_prelu_gradient(const float* x, int channels, long map, const NormPReLU& weights, const Moments* stats,
+                                const float* g, float* of_x, const NormPReLUGradient& gradient) {
+  for (int c = 0; c < channels; c++, x += map, g += map, of_x += map) {
+    const ActivationGradient through(stats[c], weights.scale[c], weights.shift[c], weights.slope[c], g, x, map,
+                                     gradient.scale + c, gradient.shift + c, gradient.slope + c);
+    for (long i = 0; i < map; i += WIDTH) store(of_x + i, through(load(g + i), load(x + i)));
   }
 }

@@ -40,12 +40,6 @@ static void rotate(const float* table, long map, long at, int bins, float direct
   }
 }
 
-static void add_row(const float* row, int bins, Vec* sum) {
-  Vec added = {};
-  for (int f = 0; f < bins; f += WIDTH) added += load(row + f);
-  *sum += added;
-}
-
 // The parts of qkvo's weights, the norm's weight taken in.
 static const float* pack_part(Scratch& scratch, const Mala& weights, int part, int channels) {
   return pack(scratch, channels, channels, [&](int m, int k) {
@@ -99,7 +93,7 @@ static void mala(const float* x, const float* table, int channels, int frames, i
     sums.values[c] = total(value_sums[c]) / map;
   }
 
-  const float* attend[64];
+  const float** attend = scratch.take<const float*>(heads);
   for (int h = 0; h < heads; h++)
     attend[h] = pack(scratch, HEAD, HEAD, [&](int m, int k) { return sums.products[(h * HEAD + k) * HEAD + m]; });
   float** queries = keys;
@@ -152,7 +146,8 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
     return weights.qkvo[k * channels + m] * weights.norm[m];
   });
   const float* of_proj = pack(scratch, channels, channels, [&](int m, int k) { return weights.proj[k * channels + m]; });
-  const float *attend[64], *of_attend[64];
+  const float** attend = scratch.take<const float*>(heads);
+  const float** of_attend = scratch.take<const float*>(heads);
   for (int h = 0; h < heads; h++) {
     const float* own = sums.products + h * HEAD * HEAD;
     attend[h] = pack(scratch, HEAD, HEAD, [&](int m, int k) { return own[k * HEAD + m]; });
@@ -266,7 +261,8 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
   }
 
   // From the sums and lepe back to keys and values, and on to x.
-  const float *of_keys[64], *of_values[64];
+  const float** of_keys = scratch.take<const float*>(heads);
+  const float** of_values = scratch.take<const float*>(heads);
   for (int h = 0; h < heads; h++) {
     const float* own = of.products + h * HEAD * HEAD;
     of_keys[h] = pack(scratch, HEAD, HEAD, [&](int m, int k) { return own[m * HEAD + k]; });

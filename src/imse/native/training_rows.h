@@ -4,20 +4,22 @@
 constexpr int GAP = 16;         // zeros between rows, so that a tap which reaches over the end of a row finds none of the next
 constexpr float EPSILON = 1e-5f;  // of both norms
 
-// Memory of one call. It comes out of a block which its thread keeps, as fresh pages would cost more than many a kernel.
+// Memory of one call, or of a part of it: given back in the opposite order. It comes out of a block which its thread keeps,
+// as fresh pages would cost more than many a kernel.
 class Scratch {
  public:
-  Scratch() : used_(0), extra_(nullptr) {}
+  Scratch() : start_(top_), extra_(nullptr) {}
   ~Scratch() {
     while (extra_) {
       void** next = static_cast<void**>(*extra_);
-      __builtin_free(extra_);
+      free(extra_);
       extra_ = next;
     }
-    if (used_ > size_) {
-      __builtin_free(kept_);
-      kept_ = static_cast<char*>(aligned(used_));
-      size_ = used_;
+    top_ = start_;
+    if (top_ == 0 && wanted_ > size_) {
+      free(kept_);
+      kept_ = static_cast<char*>(aligned(wanted_));
+      size_ = wanted_;
     }
   }
   Scratch(const Scratch&) = delete;
@@ -26,10 +28,10 @@ class Scratch {
   // `count` items, aligned to a cache line.
   template <class Item = float>
   Item* take(long count) {
-    const long bytes = (count * long(sizeof(Item)) + 63) / 64 * 64;
-    const long at = used_;
-    used_ += bytes;
-    if (used_ <= size_) return reinterpret_cast<Item*>(kept_ + at);
+    const long bytes = (count * long(sizeof(Item)) + 63) / 64 * 64, at = top_;
+    top_ += bytes;
+    if (top_ > wanted_) wanted_ = top_;
+    if (top_ <= size_) return reinterpret_cast<Item*>(kept_ + at);
     void** block = static_cast<void**>(aligned(bytes + 64));  // its first line links the blocks of this call
     *block = extra_;
     extra_ = block;
@@ -39,7 +41,7 @@ class Scratch {
   template <class Item = float>
   Item* zeros(long count) {
     Item* items = take<Item>(count);
-    __builtin_memset(items, 0, count * sizeof(Item));
+    __builtin_memset(static_cast<void*>(items), 0, count * sizeof(Item));
     return items;
   }
 
@@ -50,12 +52,12 @@ class Scratch {
     return block;
   }
   static thread_local char* kept_;
-  static thread_local long size_;
-  long used_;
+  static thread_local long size_, top_, wanted_;
+  const long start_;
   void** extra_;
 };
 thread_local char* Scratch::kept_ = nullptr;
-thread_local long Scratch::size_ = 0;
+thread_local long Scratch::size_ = 0, Scratch::top_ = 0, Scratch::wanted_ = 0;
 
 // The last `slots` frames of a map, rows apart by GAP zeros; frames outside the map are zeros.
 class Frames {
@@ -160,6 +162,12 @@ static inline void depthwise_gradient(const float* g, const float* x, const floa
     store(of_x + f, of_own);
   }
   for (int j = 0; j < WIDE_KERNEL; j++) of_weight[j] = sums[j];
+}
+
+static void add_row(const float* row, int bins, Vec* sum) {
+  Vec added = {};
+  for (int f = 0; f < bins; f += WIDTH) added += load(row + f);
+  *sum += added;
 }
 
 // x over its standard deviation over channels, at one frame; also 1 / deviation. The norm's weight is left to the product
