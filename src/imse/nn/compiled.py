@@ -35,17 +35,22 @@ def _library() -> ctypes.CDLL | None:
     return ctypes.CDLL(str(path)) if path.is_file() else None
 
 
+def available() -> bool:
+    """Whether the kernels were built."""
+    return _library() is not None
+
+
 def usable(module: nn.Module, x: Tensor, stride: int = 1) -> bool:
     """Whether the compiled functions can take a module's forward on maps [B, c, T, F], its stride being along F."""
     return (
-        module.training
+        not torch.compiler.is_compiling()
+        and module.training
         and torch.is_grad_enabled()
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.shape[-1] % (stride * _LANES) == 0
-        and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
-        and _library() is not None
+        and available()
     )
 
 
