@@ -78,9 +78,8 @@ static void expand_gradient(const float* x, int channels, int frames, int bins, 
     for (int c = 0; c < channels; c++) {
       together(halves[2 * c], halves[2 * c + 1], bins, doubled);
       __builtin_memcpy(of_doubled.write(0, 0), g + 2 * (c * map + long(t) * bins), 2 * bins * sizeof(float));
-      __builtin_memset(of_row, 0, 2 * bins * sizeof(float));
-      depthwise_gradient<3>(of_doubled.read(0, 0), doubled, weights.depthwise + 3 * c, 2 * bins, of_row,
-                            depthwise_sums + 3 * c);
+      const float* row = of_doubled.read(0, 0);
+      depthwise_gradient<1, 3>(&row, doubled, weights.depthwise + 3 * c, 2 * bins, of_row, depthwise_sums + 3 * c);
       apart(of_row, bins, of_halves[2 * c], of_halves[2 * c + 1]);
     }
     outer(of_halves, 2 * channels, rows, channels, bins, sums);

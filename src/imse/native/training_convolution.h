@@ -109,11 +109,9 @@ static void depthwise_map_gradient(const float* x, int frames, int bins, const f
       if (of_bias) add_row(row, bins, &bias_sum);
     }
     if (t < 0) continue;
-    float* of_row = of_x + long(t) * bins;
-    __builtin_memset(of_row, 0, bins * sizeof(float));
-    for (int i = 0; i < TALL_KERNEL; i++)
-      depthwise_gradient<WIDE_KERNEL>(ring.read(t - (i - ahead), 0), x + long(t) * bins, weight + i * WIDE_KERNEL, bins,
-                                      of_row, sums + i * WIDE_KERNEL);
+    const float* rows[TALL_KERNEL];
+    for (int i = 0; i < TALL_KERNEL; i++) rows[i] = ring.read(t + ahead - i, 0);
+    depthwise_gradient<TALL_KERNEL, WIDE_KERNEL>(rows, x + long(t) * bins, weight, bins, of_x + long(t) * bins, sums);
   }
   for (int i = 0; i < TALL_KERNEL * WIDE_KERNEL; i++) of_weight[i] = total(sums[i]);
   if (of_bias) *of_bias = total(bias_sum);

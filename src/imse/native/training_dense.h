@@ -151,7 +151,9 @@ static void dense_backward(const float* x, int channels, int frames, int bins, i
   float* of_maps = block_scratch.take((depth - 1) * channels * map);  // of the activations of all layers but the last
   for (int layer = depth - 1; layer >= 0; layer--) {
     Scratch scratch;
-    const int inputs = channels * (layer + 1), dilation = 1 << layer, slots = 2 * dilation + 1;
+    const int inputs = channels * (layer + 1), dilation = 1 << layer;
+    const int together = bins < 512 ? 512 / bins : 1;  // frames whose products for the weights are added at once
+    const int slots = 2 * dilation + together;
     const DenseLayer& own = layers[layer];
     const float* g = layer == depth - 1 ? of_out : of_maps + layer * channels * map;
     const float* convolved = sums + layer * channels * map;
@@ -169,10 +171,8 @@ static void dense_backward(const float* x, int channels, int frames, int bins, i
       return own.weight[((long(channel) * inputs + m) * 3 + dt) * 3 + df];
     });
     const Frames ring(scratch, channels, frames, bins, slots);
-    const float** taps = scratch.take<const float*>(9 * channels);
-    float* read = scratch.take(long(inputs) * bins);
-    float** rows = scratch.take<float*>(inputs);
-    for (int i = 0; i < inputs; i++) rows[i] = read + long(i) * bins;
+    const float** tap_lists = scratch.take<const float*>(together * 9 * channels);
+    float** row_lists = row_list(scratch, scratch.take(long(together) * inputs * bins), together * inputs, bins);
     float** of_inputs = scratch.take<float*>(inputs);
     for (int i = 0; i < inputs; i++) {
       const int from = layer - 1 - i / channels, c = i % channels;
@@ -189,12 +189,14 @@ static void dense_backward(const float* x, int channels, int frames, int bins, i
             store(row + f, activations[c](load(g + at + f), load(convolved + at + f)));
         }
       if (t < 0) continue;
+      const float** taps = tap_lists + t % together * 9 * channels;
       int k = 0;
       for (int dt = -1; dt <= 1; dt++)
         for (int c = 0; c < channels; c++)
           for (int df = -1; df <= 1; df++) taps[k++] = ring.read(t - dt * dilation, c) - df;
-      dense_rows(x, sums, stats, layers, layer, channels, t, frames, bins, rows);
-      outer(rows, inputs, taps, 9 * channels, bins, of_weight);
+      dense_rows(x, sums, stats, layers, layer, channels, t, frames, bins, row_lists + t % together * inputs);
+      if (t % together == together - 1 || t == frames - 1)
+        outer(row_lists, inputs, tap_lists, 9 * channels, bins, of_weight, t % together + 1);
       product(taps, 9 * channels, bins, packed, inputs, [&](int m, int f, Vec y) {
         float* to = of_inputs[m] + long(t) * bins + f;
         store(to, first ? y : load(to) + y);

@@ -117,11 +117,12 @@ static void feed_forward_gradient(const float* x, int channels, int hidden, int 
       outer(of_sums, channels, gated, hidden, bins, sums_out);
     }
     if (const int t = last; t >= 0) {
-      __builtin_memset(of_rows[0], 0, 2 * hidden * bins * sizeof(float));
-      for (int j = 0; j < 2 * hidden; j++)
-        for (int i = 0; i < 3; i++)
-          depthwise_gradient<3>(of_wide.read(t - (i - 1), j), wide.read(t, j), weights.depthwise + 9 * j + 3 * i, bins,
-                                of_rows[j], sums_depthwise + 9 * j + 3 * i);
+      for (int j = 0; j < 2 * hidden; j++) {
+        const float* g[3];
+        for (int i = 0; i < 3; i++) g[i] = of_wide.read(t + 1 - i, j);
+        depthwise_gradient<3, 3>(g, wide.read(t, j), weights.depthwise + 9 * j, bins, of_rows[j],
+                                 sums_depthwise + 9 * j);
+      }
       outer(of_rows, 2 * hidden, normed[t % 3], channels, bins, sums_in);
       product(of_rows, 2 * hidden, bins, of_in, channels, [&](int m, int f, Vec y) { store(of_normed[m] + f, y); });
       const long at = long(t) * bins;

@@ -280,12 +280,18 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
     product(own, channels, bins, packed[1], channels, [&](int m, int f, Vec y) {
       store(keys[m] + f, elu_plus_1(y + weights.qkvo_bias[channels + m]));
     });
-    for (int c = 0; c < channels; c++) value_rows[c] = values.read(t, c);
+    for (int c = 0; c < channels; c++) {
+      value_rows[c] = values.read(t, c);
+      const float* g[5];
+      for (int i = 0; i < 5; i++) g[i] = of_local.read(t + 2 - i, c);
+      depthwise_gradient<5, 5>(g, value_rows[c], weights.lepe + 25 * c, bins, of_value_rows[c], lepe_sums + 25 * c);
+    }
     for (int h = 0; h < heads; h++) {
       const int first = h * HEAD;
       rotate(table, map, at, bins, 1, keys + first, turned + first);
       product(turned + first, HEAD, bins, of_values[h], HEAD, [&](int m, int f, Vec y) {
-        store(of_value_rows[first + m] + f, y + of.values[first + m]);
+        float* row = of_value_rows[first + m] + f;
+        store(row, load(row) + (y + of.values[first + m]));
       });
       product(value_rows + first, HEAD, bins, of_keys[h], HEAD,
               [&](int m, int f, Vec y) { store(of_turned[m] + f, y); });
@@ -298,9 +304,6 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
       }
     }
     for (int c = 0; c < channels; c++) {
-      for (int i = 0; i < 5; i++)
-        depthwise_gradient<5>(of_local.read(t - (i - 2), c), value_rows[c], weights.lepe + 25 * c + 5 * i, bins,
-                              of_value_rows[c], lepe_sums + 25 * c + 5 * i);
       of_rows[c] = of_queries + (long(t) * channels + c) * bins;
       of_rows[channels + c] = of_key_rows[c];
       of_rows[2 * channels + c] = of_value_rows[c];

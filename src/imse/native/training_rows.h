@@ -89,43 +89,58 @@ static float* pack(Scratch& scratch, int outputs, int inputs, const Weight& weig
   return packed;
 }
 
-// Gradient of a product with respect to its weights: sums[m, k] += a[m] * b[k] over the bins, lane by lane.
-template <int HEIGHT, int COLUMNS>
-static inline __attribute__((always_inline)) void outer_tile(const float* const* a, const float* const* b, int bins,
-                                                             Vec* sums, int stride) {
-  Vec tile[HEIGHT][COLUMNS];
-  const float *left[HEIGHT], *right[COLUMNS];
-  for (int m = 0; m < HEIGHT; m++) left[m] = a[m];
-  for (int k = 0; k < COLUMNS; k++) right[k] = b[k];
-  for (int m = 0; m < HEIGHT; m++)
-    for (int k = 0; k < COLUMNS; k++) tile[m][k] = sums[m * stride + k];
-  for (int f = 0; f < bins; f += WIDTH) {
-    Vec y[COLUMNS];
-    for (int k = 0; k < COLUMNS; k++) y[k] = load(right[k] + f);
-    for (int m = 0; m < HEIGHT; m++) {
-      const Vec x = load(left[m] + f);
-      for (int k = 0; k < COLUMNS; k++) tile[m][k] += x * y[k];
+// Gradient of a product with respect to its weights, from several frames: with a [frames, rows] and b [frames, columns],
+// sums[m, k] += a[t, m] * b[t, k] over frames and bins, lane by lane.
+struct Outer {
+  const float* const* a;
+  int rows;
+  const float* const* b;
+  int columns, bins, frames;
+  Vec* sums;
+
+  template <int HEIGHT, int COLUMNS>
+  inline __attribute__((always_inline)) void tile(int first_row, int first_column) const {
+    Vec* own = sums + first_row * columns + first_column;
+    Vec tile[HEIGHT][COLUMNS];
+    for (int m = 0; m < HEIGHT; m++)
+      for (int k = 0; k < COLUMNS; k++) tile[m][k] = own[m * columns + k];
+    for (int t = 0; t < frames; t++) {
+      const float *left[HEIGHT], *right[COLUMNS];
+      for (int m = 0; m < HEIGHT; m++) left[m] = a[t * rows + first_row + m];
+      for (int k = 0; k < COLUMNS; k++) right[k] = b[t * columns + first_column + k];
+      for (int f = 0; f < bins; f += WIDTH) {
+        Vec y[COLUMNS];
+        for (int k = 0; k < COLUMNS; k++) y[k] = load(right[k] + f);
+        for (int m = 0; m < HEIGHT; m++) {
+          const Vec x = load(left[m] + f);
+          for (int k = 0; k < COLUMNS; k++) tile[m][k] += x * y[k];
+        }
+      }
     }
+    for (int m = 0; m < HEIGHT; m++)
+      for (int k = 0; k < COLUMNS; k++) own[m * columns + k] = tile[m][k];
   }
-  for (int m = 0; m < HEIGHT; m++)
-    for (int k = 0; k < COLUMNS; k++) sums[m * stride + k] = tile[m][k];
-}
 
-template <int HEIGHT>
-static inline __attribute__((always_inline)) void outer_band(const float* const* a, const float* const* b, int columns,
-                                                             int bins, Vec* sums) {
-  int k = 0;
-  for (; columns - k == 3 || columns - k > 4; k += 3) outer_tile<HEIGHT, 3>(a, b + k, bins, sums + k, columns);
-  for (; columns - k >= 2; k += 2) outer_tile<HEIGHT, 2>(a, b + k, bins, sums + k, columns);
-  if (k < columns) outer_tile<HEIGHT, 1>(a, b + k, bins, sums + k, columns);
-}
+  template <int HEIGHT>
+  inline __attribute__((always_inline)) void band(int first_row) const {
+    int k = 0;
+    for (; columns - k == 3 || columns - k > 4; k += 3) tile<HEIGHT, 3>(first_row, k);
+    for (; columns - k >= 2; k += 2) tile<HEIGHT, 2>(first_row, k);
+    if (k < columns) tile<HEIGHT, 1>(first_row, k);
+  }
 
-static void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums) {
-  int m = 0;
-  for (; m + TALL <= rows; m += TALL) outer_band<TALL>(a + m, b, columns, bins, sums + m * columns);
-  if (TALL > 4)
-    for (; m + 4 <= rows; m += 4) outer_band<4>(a + m, b, columns, bins, sums + m * columns);
-  for (; m < rows; m++) outer_band<1>(a + m, b, columns, bins, sums + m * columns);
+  void add() const {
+    int m = 0;
+    for (; m + TALL <= rows; m += TALL) band<TALL>(m);
+    if (TALL > 4)
+      for (; m + 4 <= rows; m += 4) band<4>(m);
+    for (; m < rows; m++) band<1>(m);
+  }
+};
+
+static void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums,
+                  int frames = 1) {
+  Outer{a, rows, b, columns, bins, frames, sums}.add();
 }
 
 static float** row_list(Scratch& scratch, float* data, int rows, long pitch) {
@@ -138,30 +153,41 @@ static float** row_list(Scratch& scratch, float* data, int rows, long pitch) {
 template <int TALL_KERNEL, int WIDE_KERNEL>
 static inline __attribute__((always_inline)) Vec depthwise(const float* const* rows, const float* weight, int f) {
   Vec sum = {};
-  for (int i = 0; i < TALL_KERNEL; i++)
+  for (int i = 0; i < TALL_KERNEL; i++) {
+    Vec of_row = {};  // sums that need not wait for each other
     for (int j = 0; j < WIDE_KERNEL; j++)
-      sum += weight[i * WIDE_KERNEL + j] * load(rows[i] + f + j - WIDE_KERNEL / 2);
+      of_row += weight[i * WIDE_KERNEL + j] * load(rows[i] + f + j - WIDE_KERNEL / 2);
+    sum += of_row;
+  }
   return sum;
 }
 
-// Its gradient, for one row and the taps of one frame: the gradient's row `g` is the one that this tap led to. The
-// gradient with respect to the row `x` is added to `of_x`, that of the weights to `of_weight`, lane by lane.
-template <int WIDE_KERNEL>
-static inline void depthwise_gradient(const float* g, const float* x, const float* weight, int bins, float* of_x,
+// Its gradient. `g` [TALL_KERNEL] are the rows of the result's gradient to which the taps lead from the row `x`; the
+// gradient with respect to `x` is written, that of the weights is added to `of_weight`, lane by lane.
+template <int TALL_KERNEL, int WIDE_KERNEL>
+static inline void depthwise_gradient(const float* const* g, const float* x, const float* weight, int bins, float* of_x,
                                       Vec* of_weight) {
-  Vec sums[WIDE_KERNEL];
-  for (int j = 0; j < WIDE_KERNEL; j++) sums[j] = of_weight[j];
-  for (int f = 0; f < bins; f += WIDTH) {
-    const Vec own = load(x + f);
-    Vec of_own = load(of_x + f);
-    for (int j = 0; j < WIDE_KERNEL; j++) {
-      const Vec of_place = load(g + f - (j - WIDE_KERNEL / 2));
-      of_own += weight[j] * of_place;
-      sums[j] += own * of_place;
+  constexpr int TAPS = TALL_KERNEL * WIDE_KERNEL;
+  constexpr int ROWS = WIDTH == 16 || TAPS <= 11 ? TALL_KERNEL : 1;  // whose sums fit in the registers at once
+  for (int first = 0; first < TALL_KERNEL; first += ROWS) {
+    Vec sums[ROWS * WIDE_KERNEL];
+    for (int k = 0; k < ROWS * WIDE_KERNEL; k++) sums[k] = of_weight[first * WIDE_KERNEL + k];
+    for (int f = 0; f < bins; f += WIDTH) {
+      const Vec own = load(x + f);
+      Vec of_own = first == 0 ? Vec{} : load(of_x + f);
+      for (int i = 0; i < ROWS; i++) {
+        Vec of_row = {};
+        for (int j = 0; j < WIDE_KERNEL; j++) {
+          const Vec of_place = load(g[first + i] + f - (j - WIDE_KERNEL / 2));
+          of_row += weight[(first + i) * WIDE_KERNEL + j] * of_place;
+          sums[i * WIDE_KERNEL + j] += own * of_place;
+        }
+        of_own += of_row;
+      }
+      store(of_x + f, of_own);
     }
-    store(of_x + f, of_own);
+    for (int k = 0; k < ROWS * WIDE_KERNEL; k++) of_weight[first * WIDE_KERNEL + k] = sums[k];
   }
-  for (int j = 0; j < WIDE_KERNEL; j++) of_weight[j] = sums[j];
 }
 
 static void add_row(const float* row, int bins, Vec* sum) {
