@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imse.nn.dense import DenseBlock
+from imse.nn import compiled
+from imse.nn.convolution import Convolution
+from imse.nn.dense import DenseBlock, norm_prelu
 
 
 class Expand(nn.Module):
@@ -29,6 +31,8 @@ class Expand(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if compiled.usable(self, x):
+            return compiled.expand(x, self)
         batch, channels, frames, bins = x.shape
         # Channel 4k + 2i + j of the expansion becomes channel k at frame 2t + i and bin 2f + j: keep i = 0.
         even = self.expand.weight.view(channels, 2, 2, channels, 1, 1)[:, 0].flatten(0, 1)
@@ -64,15 +68,15 @@ class MagnitudeDecoder(nn.Module):
         super().__init__()
         self.dense = DenseBlock(channels)
         self.expand = Expand(channels)
-        self.merge = nn.Conv2d(channels, 1, 1)
+        self.merge = Convolution(channels, 1, 1)
         self.norm = nn.InstanceNorm2d(1, affine=True)
         self.prelu = nn.PReLU(1)
-        self.out = nn.Conv2d(1, 1, 1)
+        self.out = Convolution(1, 1, 1)
         self.sigmoid = LearnableSigmoid(bins, ceiling=2.0)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.merge(self.expand(self.dense(x)))
-        x = self.out(self.prelu(self.norm(x)))
+        x = self.out(norm_prelu(x, self.norm, self.prelu))
         mask: Tensor = self.sigmoid(x.squeeze(1).transpose(1, 2))
         return mask
 
@@ -90,9 +94,9 @@ class PhaseDecoder(nn.Module):
         self.expand = Expand(channels)
         self.norm = nn.InstanceNorm2d(channels, affine=True)
         self.prelu = nn.PReLU(channels)
-        self.real = nn.Conv2d(channels, 1, 1)
-        self.imag = nn.Conv2d(channels, 1, 1)
+        self.real = Convolution(channels, 1, 1)
+        self.imag = Convolution(channels, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.prelu(self.norm(self.expand(self.dense(x))))
+        x = norm_prelu(self.expand(self.dense(x)), self.norm, self.prelu)
         return torch.atan2(self.imag(x), self.real(x)).squeeze(1).transpose(1, 2)

@@ -5,6 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imse.nn import compiled
+from imse.nn.convolution import Convolution
+
+
+def norm_prelu(x: Tensor, norm: nn.Module, prelu: nn.Module) -> Tensor:
+    """``prelu(norm(x))`` of an affine instance norm, on maps [B, c, T, F]."""
+    if compiled.usable(norm, x):
+        return compiled.norm_prelu(x, norm, prelu)
+    activated: Tensor = prelu(norm(x))
+    return activated
+
 
 class ConvNormPReLU(nn.Sequential):
     """Convolution with bias, instance norm (affine) over time and frequency, PReLU with a slope per channel."""
@@ -20,10 +31,14 @@ class ConvNormPReLU(nn.Sequential):
         dilation: int | tuple[int, int] = 1,
     ) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
+            Convolution(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
             nn.InstanceNorm2d(out_channels, affine=True),
             nn.PReLU(out_channels),
         )
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        convolution, norm, prelu = self
+        return norm_prelu(convolution(input), norm, prelu)
 
 
 class DenseBlock(nn.Module):
@@ -40,6 +55,8 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if compiled.usable(self, x):
+            return compiled.dense_block(x, self.layers)
         maps = x
         for layer in self.layers:
             x = layer(maps)

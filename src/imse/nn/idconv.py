@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imse.nn import compiled
+
 
 class IDConv(nn.Module):
     """A large depthwise kernel taken apart: identity, 3x3, a band along frequency and a band along time.
@@ -29,5 +31,7 @@ class IDConv(nn.Module):
         self.time = nn.Conv2d(g, g, (band, 1), padding=(band // 2, 0), groups=g)
 
     def forward(self, x: Tensor) -> Tensor:
+        if compiled.usable(self, x):
+            return compiled.idconv(x, self)
         identity, square, frequency, time = self.pointwise(x).split(self.split, dim=1)
         return torch.cat([identity, self.square(square), self.frequency(frequency), self.time(time)], dim=1)

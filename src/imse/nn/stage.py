@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imse.nn import compiled
+from imse.nn.mala import MALA
+
 
 class ChannelNorm(nn.Module):
     """Division by the standard deviation over channels at each position, with a weight per channel.
@@ -67,7 +70,13 @@ class Block(nn.Module):
         self.ffn = GatedFeedForward(channels)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        x = x + self.attention(self.norm1(x), table)
+        fast = compiled.usable(self, x)
+        if fast and isinstance(self.attention, MALA):
+            x = compiled.mala(x, table, self.norm1, self.attention)
+        else:
+            x = x + self.attention(self.norm1(x), table)
+        if fast:
+            return compiled.feed_forward(x, self.norm2, self.ffn)
         enriched: Tensor = x + self.ffn(self.norm2(x))
         return enriched
 

@@ -1,0 +1,245 @@
+// What the training kernels share: scratch memory, maps with room between their rows, products over rows and their
+// gradients. Included once for each instruction set, after simd.h and product.h.
+
+constexpr int GAP = 16;         // zeros between rows, so that a tap which reaches over the end of a row finds none of the next
+constexpr float EPSILON = 1e-5f;  // of both norms
+
+// Memory of one call, or of a part of it: given back in the opposite order. It comes out of a block which its thread keeps,
+// as fresh pages would cost more than many a kernel.
+class Scratch {
+ public:
+  Scratch() : start_(top_), extra_(nullptr) {}
+  ~Scratch() {
+    while (extra_) {
+      void** next = static_cast<void**>(*extra_);
+      free(extra_);
+      extra_ = next;
+    }
+    top_ = start_;
+    if (top_ == 0 && wanted_ > size_) {
+      free(kept_);
+      kept_ = static_cast<char*>(aligned(wanted_));
+      size_ = wanted_;
+    }
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  // `count` items, aligned to a cache line.
+  template <class Item = float>
+  Item* take(long count) {
+    const long bytes = (count * long(sizeof(Item)) + 63) / 64 * 64, at = top_;
+    top_ += bytes;
+    if (top_ > wanted_) wanted_ = top_;
+    if (top_ <= size_) return reinterpret_cast<Item*>(kept_ + at);
+    void** block = static_cast<void**>(aligned(bytes + 64));  // its first line links the blocks of this call
+    *block = extra_;
+    extra_ = block;
+    return reinterpret_cast<Item*>(reinterpret_cast<char*>(block) + 64);
+  }
+
+  template <class Item = float>
+  Item* zeros(long count) {
+    Item* items = take<Item>(count);
+    __builtin_memset(static_cast<void*>(items), 0, count * sizeof(Item));
+    return items;
+  }
+
+ private:
+  static void* aligned(long bytes) {
+    void* block = aligned_alloc(64, bytes);
+    if (!block) abort();
+    return block;
+  }
+  static thread_local char* kept_;
+  static thread_local long size_, top_, wanted_;
+  const long start_;
+  void** extra_;
+};
+thread_local char* Scratch::kept_ = nullptr;
+thread_local long Scratch::size_ = 0, Scratch::top_ = 0, Scratch::wanted_ = 0;
+
+// The last `slots` frames of a map, rows apart by GAP zeros; frames outside the map are zeros.
+class Frames {
+ public:
+  Frames(Scratch& scratch, int channels, int frames, int bins, int slots)
+      : channels_(channels), frames_(frames), slots_(slots), pitch_(bins + GAP) {
+    data_ = scratch.zeros(long(slots + 1) * channels * pitch_ + GAP) + GAP;
+    outside_ = data_ + long(slots) * channels * pitch_;
+  }
+  float* write(int t, int channel) const { return data_ + (long(t % slots_) * channels_ + channel) * pitch_; }
+  const float* read(int t, int channel) const { return t < 0 || t >= frames_ ? outside_ : write(t, channel); }
+
+ private:
+  int channels_, frames_, slots_, pitch_;
+  float *data_, *outside_;
+};
+
+// Weights of `outputs` x `inputs` in the order that `product` reads.
+template <class Weight>
+static float* pack(Scratch& scratch, int outputs, int inputs, const Weight& weight) {
+  float* packed = scratch.take(long(outputs) * inputs);
+  float* at = packed;
+  for (int first = 0, group; first < outputs; first += group) {
+    const int left = outputs - first;
+    group = left >= TALL ? TALL : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    for (int k = 0; k < inputs; k++)
+      for (int m = 0; m < group; m++) *at++ = weight(first + m, k);
+  }
+  return packed;
+}
+
+// Gradient of a product with respect to its weights, from several frames: with a [frames, rows] and b [frames, columns],
+// sums[m, k] += a[t, m] * b[t, k] over frames and bins, lane by lane.
+struct Outer {
+  const float* const* a;
+  int rows;
+  const float* const* b;
+  int columns, bins, frames;
+  Vec* sums;
+
+  template <int HEIGHT, int COLUMNS>
+  inline __attribute__((always_inline)) void tile(int first_row, int first_column) const {
+    Vec* own = sums + first_row * columns + first_column;
+    Vec tile[HEIGHT][COLUMNS];
+    for (int m = 0; m < HEIGHT; m++)
+      for (int k = 0; k < COLUMNS; k++) tile[m][k] = own[m * columns + k];
+    for (int t = 0; t < frames; t++) {
+      const float *left[HEIGHT], *right[COLUMNS];
+      for (int m = 0; m < HEIGHT; m++) left[m] = a[t * rows + first_row + m];
+      for (int k = 0; k < COLUMNS; k++) right[k] = b[t * columns + first_column + k];
+      for (int f = 0; f < bins; f += WIDTH) {
+        Vec y[COLUMNS];
+        for (int k = 0; k < COLUMNS; k++) y[k] = load(right[k] + f);
+        for (int m = 0; m < HEIGHT; m++) {
+          const Vec x = load(left[m] + f);
+          for (int k = 0; k < COLUMNS; k++) tile[m][k] += x * y[k];
+        }
+      }
+    }
+    for (int m = 0; m < HEIGHT; m++)
+      for (int k = 0; k < COLUMNS; k++) own[m * columns + k] = tile[m][k];
+  }
+
+  template <int HEIGHT>
+  inline __attribute__((always_inline)) void band(int first_row) const {
+    int k = 0;
+    for (; columns - k == 3 || columns - k > 4; k += 3) tile<HEIGHT, 3>(first_row, k);
+    for (; columns - k >= 2; k += 2) tile<HEIGHT, 2>(first_row, k);
+    if (k < columns) tile<HEIGHT, 1>(first_row, k);
+  }
+
+  void add() const {
+    int m = 0;
+    for (; m + TALL <= rows; m += TALL) band<TALL>(m);
+    if (TALL > 4)
+      for (; m + 4 <= rows; m += 4) band<4>(m);
+    for (; m < rows; m++) band<1>(m);
+  }
+};
+
+static void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums,
+                  int frames = 1) {
+  Outer{a, rows, b, columns, bins, frames, sums}.add();
+}
+
+static float** row_list(Scratch& scratch, float* data, int rows, long pitch) {
+  float** list = scratch.take<float*>(rows);
+  for (int i = 0; i < rows; i++) list[i] = data + i * pitch;
+  return list;
+}
+
+// Depthwise convolution at one place: rows of the taps, at their middle, and their weights [TALL_KERNEL, WIDE_KERNEL].
+template <int TALL_KERNEL, int WIDE_KERNEL>
+static inline __attribute__((always_inline)) Vec depthwise(const float* const* rows, const float* weight, int f) {
+  Vec sum = {};
+  for (int i = 0; i < TALL_KERNEL; i++) {
+    Vec of_row = {};  // sums that need not wait for each other
+    for (int j = 0; j < WIDE_KERNEL; j++)
+      of_row += weight[i * WIDE_KERNEL + j] * load(rows[i] + f + j - WIDE_KERNEL / 2);
+    sum += of_row;
+  }
+  return sum;
+}
+
+// Its gradient. `g` [TALL_KERNEL] are the rows of the result's gradient to which the taps lead from the row `x`; the
+// gradient with respect to `x` is written, that of the weights is added to `of_weight`, lane by lane.
+template <int TALL_KERNEL, int WIDE_KERNEL>
+static inline void depthwise_gradient(const float* const* g, const float* x, const float* weight, int bins, float* of_x,
+                                      Vec* of_weight) {
+  constexpr int TAPS = TALL_KERNEL * WIDE_KERNEL;
+  constexpr int ROWS = WIDTH == 16 || TAPS <= 11 ? TALL_KERNEL : 1;  // whose sums fit in the registers at once
+  for (int first = 0; first < TALL_KERNEL; first += ROWS) {
+    Vec sums[ROWS * WIDE_KERNEL];
+    for (int k = 0; k < ROWS * WIDE_KERNEL; k++) sums[k] = of_weight[first * WIDE_KERNEL + k];
+    for (int f = 0; f < bins; f += WIDTH) {
+      const Vec own = load(x + f);
+      Vec of_own = first == 0 ? Vec{} : load(of_x + f);
+      for (int i = 0; i < ROWS; i++) {
+        Vec of_row = {};
+        for (int j = 0; j < WIDE_KERNEL; j++) {
+          const Vec of_place = load(g[first + i] + f - (j - WIDE_KERNEL / 2));
+          of_row += weight[(first + i) * WIDE_KERNEL + j] * of_place;
+          sums[i * WIDE_KERNEL + j] += own * of_place;
+        }
+        of_own += of_row;
+      }
+      store(of_x + f, of_own);
+    }
+    for (int k = 0; k < ROWS * WIDE_KERNEL; k++) of_weight[first * WIDE_KERNEL + k] = sums[k];
+  }
+}
+
+static void add_row(const float* row, int bins, Vec* sum) {
+  Vec added = {};
+  for (int f = 0; f < bins; f += WIDTH) added += load(row + f);
+  *sum += added;
+}
+
+// x over its standard deviation over channels, at one frame; also 1 / deviation. The norm's weight is left to the product
+// behind it.
+static void channel_norm(const float* x, long map, int channels, int bins, float* const* rows, float* rates) {
+  for (int f = 0; f < bins; f += WIDTH) {
+    Vec sum = {}, squares = {};
+    for (int c = 0; c < channels; c++) sum += load(x + c * map + f);
+    const Vec mean = sum / float(channels);
+    for (int c = 0; c < channels; c++) {
+      const Vec off = load(x + c * map + f) - mean;
+      squares += off * off;
+    }
+    const Vec rate = 1.0f / square_root(squares / float(channels) + EPSILON);
+    store(rates + f, rate);
+    for (int c = 0; c < channels; c++) store(rows[c] + f, load(x + c * map + f) * rate);
+  }
+}
+
+// Its gradient added to that of the sum behind the block's part, which is where x goes, too.
+static void channel_norm_gradient(const float* x, long map, int channels, int bins, const float* const* of_rows,
+                                  const float* rates, const float* of_out, float* of_x) {
+  for (int f = 0; f < bins; f += WIDTH) {
+    const Vec rate = load(rates + f);
+    Vec sum = {}, along = {};
+    for (int c = 0; c < channels; c++) {
+      const Vec own = load(x + c * map + f);
+      sum += own;
+      along += own * load(of_rows[c] + f);
+    }
+    const Vec mean = sum / float(channels), pull = rate * rate * rate * along / float(channels);
+    for (int c = 0; c < channels; c++)
+      store(of_x + c * map + f, load(of_out + c * map + f) + load(of_rows[c] + f) * rate -
+                                    pull * (load(x + c * map + f) - mean));
+  }
+}
+
+// Gradients of a norm's weight [channels] and of the weights [outputs, channels] behind it, from the sums [outputs,
+// channels] that are the gradient of their product.
+static void normed_weight_gradient(const Vec* sums, int outputs, int channels, const float* norm, const float* weight,
+                                   float* of_norm, float* of_weight) {
+  for (int c = 0; c < channels; c++) of_norm[c] = 0;
+  for (int m = 0; m < outputs; m++)
+    for (int c = 0; c < channels; c++) {
+      const float sum = total(sums[m * channels + c]);
+      of_weight[m * channels + c] = sum * norm[c];
+      of_norm[c] += sum * weight[m * channels + c];
+    }
+}
