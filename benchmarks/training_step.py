@@ -49,8 +49,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    if not compiled.available():
-        raise SystemExit("the kernels were not built")
+    if reason := compiled.prepare():
+        raise SystemExit(reason)
     audio = BATCH * SAMPLES / 16_000
     print(f"{'network':>12} {'plain, s':>9} {'compiled, s':>12} {'faster':>7} {'s of audio per s':>17} {'errors':>17}")
     for channels, blocks in SIZES:

@@ -21,7 +21,11 @@ from imse.nn.mala import MALA
 from imse.nn.rotary import rotary_table
 from imse.nn.stage import Block
 
-pytestmark = pytest.mark.skipif(not compiled.available(), reason="the kernels were not built")
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    if reason := compiled.prepare():
+        pytest.skip(f"the kernels cannot be compiled here: {reason}")
 
 
 class _Turned(Block):

@@ -1,4 +1,4 @@
-"""The compiled network: kernels in C++ for networks with MALA attention and IDConv embedding.
+"""Compiled kernels: a whole network with MALA attention and IDConv embedding here, training in `imse.nn.compiled`.
 
 The library is compiled when the package is installed, if there is a C++ compiler (see hatch_build.py), and is called
 through ctypes. Its kernels exist for AVX-512, for AVX2 with FMA and for any other processor; the best one is chosen
@@ -63,6 +63,7 @@ def library() -> ctypes.CDLL:
     return opened
 
 
+@cache
 def kernels() -> str:
     """The instruction set in use: "avx512", "avx2" or "baseline".
 

@@ -2,12 +2,14 @@
 
 Each function computes what the plain torch of its module computes, forward and gradients, to the rounding of float32.
 Modules ask `usable` first and run their plain torch where the answer is no: without the library, in evaluation, on an
-accelerator, in another precision, under `torch.compile`.
+accelerator, in another precision, under `torch.compile`. The library is compiled for the processor at hand when one
+first trains (`prepare`), which takes half a minute once, and kept in the user's cache.
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,26 +20,58 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from imse import native
+from imse.errors import ImseError
+from imse.native.build import SOURCES, CompilationError, build_training
 
 _LANES = 16  # floats in the widest vector: rows along frequency have to be a multiple
 
 
-def _path() -> Path:
-    return Path(os.environ.get("IMSE_TRAINING_KERNELS", Path(__file__).parents[1] / "native" / "training.so"))
+def prepare() -> str | None:
+    """Compile the kernels for this processor, unless that has been done.
+
+    Returns:
+        Why there are none, and training runs in plain torch; None if there are.
+    """
+    if available():
+        return None
+    try:
+        library = _path()
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(library.with_suffix(".lock")):
+            if not library.is_file():  # another process may have been faster
+                build_training(library, native.kernels())
+    except (CompilationError, OSError, ImseError) as error:
+        return str(error)
+    _library.cache_clear()
+    return None
+
+
+def available() -> bool:
+    """Whether the kernels have been compiled, by `prepare` now or earlier."""
+    return _library() is not None
 
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
-    """The kernels; None where they were not built."""
-    path = _path()
+    try:
+        path = _path()
+    except ImseError:
+        return None
     return ctypes.CDLL(str(path)) if path.is_file() else None
 
 
-def available() -> bool:
-    """Whether the kernels were built."""
-    return _library() is not None
+def _path() -> Path:
+    """Where the library is kept: another one for each version of its sources and each instruction set."""
+    sources = hashlib.sha256()
+    for file in sorted(SOURCES.glob("*.[ch]*")):
+        sources.update(file.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "imse" / f"training-{native.kernels()}-{sources.hexdigest()[:12]}.so"
 
 
 def usable(module: nn.Module, x: Tensor, stride: int = 1) -> bool:
@@ -71,7 +105,7 @@ def _run(
         shared: What it reads for all samples alike.
         out: What it writes for each sample, each [B, ...] and dense but for the first dimension.
     """
-    kernel = getattr(_library(), f"imse_{name}")
+    kernel = getattr(_library(), f"imse_{native.kernels()}_{name}")
     dimensions = (ctypes.c_int * len(sizes))(*sizes)
     alike = [None if tensor is None else tensor.data_ptr() for tensor in shared]
 
