@@ -1,5 +1,6 @@
-// Convolution, instance norm over time and frequency, PReLU: one layer, and blocks of them in which each layer reads all
-// maps before it. Bias and norm: the norm takes any constant off again, so the bias has no effect and a gradient of zero.
+// Convolution, instance norm over time and frequency, PReLU: one layer, and blocks of them in which each layer reads
+// all maps before it. Bias and norm: the norm takes any constant off again, so the bias has no effect and a gradient of
+// zero.
 //
 // All maps are of one sample, [channels, frames, bins].
 

@@ -1,5 +1,5 @@
-// x + GatedFeedForward(ChannelNorm(x)): 1x1 convolution to 2 h rows, depthwise 3x3, gelu of the first h times the others,
-// 1x1 convolution back. Only x is kept for the gradient.
+// x + GatedFeedForward(ChannelNorm(x)): 1x1 convolution to 2 h rows, depthwise 3x3, gelu of the first h times the
+// others, 1x1 convolution back. Only x is kept for the gradient.
 
 struct FeedForward {
   const float* norm;       // [channels]
@@ -92,7 +92,8 @@ static void feed_forward_gradient(const float* x, int channels, int hidden, int 
   for (int last = -2; last < frames; last++) {
     if (const int t = last + 2; t < frames) {
       channel_norm(x + long(t) * bins, map, channels, bins, normed[t % 3], rates + t % 3 * bins);
-      product(normed[t % 3], channels, bins, in, 2 * hidden, [&](int m, int f, Vec y) { store(wide.write(t, m) + f, y); });
+      product(normed[t % 3], channels, bins, in, 2 * hidden,
+              [&](int m, int f, Vec y) { store(wide.write(t, m) + f, y); });
     }
     if (const int t = last + 1; t >= 0 && t < frames) {
       for (int c = 0; c < channels; c++) of_sums[c] = of_out + c * map + long(t) * bins;

@@ -145,7 +145,8 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
   const float* of_qkvo = pack(scratch, channels, 4 * channels, [&](int m, int k) {
     return weights.qkvo[k * channels + m] * weights.norm[m];
   });
-  const float* of_proj = pack(scratch, channels, channels, [&](int m, int k) { return weights.proj[k * channels + m]; });
+  const float* of_proj =
+      pack(scratch, channels, channels, [&](int m, int k) { return weights.proj[k * channels + m]; });
   const float** attend = scratch.take<const float*>(heads);
   const float** of_attend = scratch.take<const float*>(heads);
   for (int h = 0; h < heads; h++) {

@@ -1,11 +1,11 @@
 // What the training kernels share: scratch memory, maps with room between their rows, products over rows and their
 // gradients. Included once for each instruction set, after simd.h and product.h.
 
-constexpr int GAP = 16;         // zeros between rows, so that a tap which reaches over the end of a row finds none of the next
+constexpr int GAP = 16;  // zeros between rows: a tap that reaches over the end of a row finds nothing of the next one
 constexpr float EPSILON = 1e-5f;  // of both norms
 
-// Memory of one call, or of a part of it: given back in the opposite order. It comes out of a block which its thread keeps,
-// as fresh pages would cost more than many a kernel.
+// Memory of one call, or of a part of it: given back in the opposite order. It comes out of a block which its thread
+// keeps, as fresh pages would cost more than many a kernel.
 class Scratch {
  public:
   Scratch() : start_(top_), extra_(nullptr) {}
@@ -89,8 +89,8 @@ static float* pack(Scratch& scratch, int outputs, int inputs, const Weight& weig
   return packed;
 }
 
-// Gradient of a product with respect to its weights, from several frames: with a [frames, rows] and b [frames, columns],
-// sums[m, k] += a[t, m] * b[t, k] over frames and bins, lane by lane.
+// Gradient of a product with respect to its weights, from several frames: with a [frames, rows] and b [frames,
+// columns], sums[m, k] += a[t, m] * b[t, k] over frames and bins, lane by lane.
 struct Outer {
   const float* const* a;
   int rows;
@@ -100,10 +100,10 @@ struct Outer {
 
   template <int HEIGHT, int COLUMNS>
   inline __attribute__((always_inline)) void tile(int first_row, int first_column) const {
-    Vec* own = sums + first_row * columns + first_column;
+    Vec* own = sums + long(first_row) * columns + first_column;
     Vec tile[HEIGHT][COLUMNS];
     for (int m = 0; m < HEIGHT; m++)
-      for (int k = 0; k < COLUMNS; k++) tile[m][k] = own[m * columns + k];
+      for (int k = 0; k < COLUMNS; k++) tile[m][k] = own[long(m) * columns + k];
     for (int t = 0; t < frames; t++) {
       const float *left[HEIGHT], *right[COLUMNS];
       for (int m = 0; m < HEIGHT; m++) left[m] = a[t * rows + first_row + m];
@@ -118,7 +118,7 @@ struct Outer {
       }
     }
     for (int m = 0; m < HEIGHT; m++)
-      for (int k = 0; k < COLUMNS; k++) own[m * columns + k] = tile[m][k];
+      for (int k = 0; k < COLUMNS; k++) own[long(m) * columns + k] = tile[m][k];
   }
 
   template <int HEIGHT>
@@ -196,8 +196,8 @@ static void add_row(const float* row, int bins, Vec* sum) {
   *sum += added;
 }
 
-// x over its standard deviation over channels, at one frame; also 1 / deviation. The norm's weight is left to the product
-// behind it.
+// x over its standard deviation over channels, at one frame; also 1 / deviation. The norm's weight is left to the
+// product behind it.
 static void channel_norm(const float* x, long map, int channels, int bins, float* const* rows, float* rates) {
   for (int f = 0; f < bins; f += WIDTH) {
     Vec sum = {}, squares = {};
