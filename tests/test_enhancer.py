@@ -199,6 +199,13 @@ def test_onnx_and_torch_engines_agree(reference: Path, published: Enhancer, reco
     np.testing.assert_allclose(in_onnx, in_torch, atol=1e-3)
 
 
+def test_bfloat16_stays_near(reference: Path, recording: Floats) -> None:
+    x = recording[:30_700]
+    weights = reference / "imse_g_best_pesq_3.399"
+    exact, near = (Enhancer(weights, engine).enhance(x, 16_000) for engine in ("torch", "torch-bf16"))
+    assert 15 < snr_db(exact, near) < 60
+
+
 def test_torch_engine_takes_batches(small_weights: Path, recording: Floats) -> None:
     segments = np.stack([recording[start : start + 30_700] for start in (0, 20_000, 40_000)])
     engine = TorchEngine(small_weights)

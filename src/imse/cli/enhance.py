@@ -29,7 +29,7 @@ def enhance(
     ] = None,
     weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
     engine: Annotated[
-        Literal["auto", "native", "onnx", "torch"],
+        Literal["auto", "native", "onnx", "torch", "torch-bf16"],
         typer.Option(
             help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest."
         ),

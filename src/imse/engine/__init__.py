@@ -36,7 +36,7 @@ class Engine(Protocol):
         """Enhance a batch of segments [B, samples] at 16 kHz, scaled to the level the network expects."""
 
 
-ENGINES = ("native", "onnx", "torch")
+ENGINES = ("native", "onnx", "torch", "torch-bf16")
 AUTO = "auto"
 
 
@@ -65,9 +65,11 @@ def open_engine(name: str, weights: str | Path, threads: int) -> Engine:
         from imse.engine.onnx import OnnxEngine
 
         return OnnxEngine(file, threads)
+    import torch
+
     from imse.engine.torch import TorchEngine
 
-    return TorchEngine(file, threads)
+    return TorchEngine(file, threads, precision=torch.bfloat16 if name == "torch-bf16" else torch.float32)
 
 
 def _fastest(weights: str | Path) -> str:

@@ -99,4 +99,7 @@ class PhaseDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = norm_prelu(self.expand(self.dense(x)), self.norm, self.prelu)
-        return torch.atan2(self.imag(x), self.real(x)).squeeze(1).transpose(1, 2)
+        real, imag = self.real(x), self.imag(x)
+        if real.dtype == torch.bfloat16:  # autocast would leave the angle 8 bits
+            real, imag = real.float(), imag.float()
+        return torch.atan2(imag, real).squeeze(1).transpose(1, 2)

@@ -10,7 +10,7 @@ from imse.errors import ImseError
 CONFIG_KEY = "imse.network"
 
 _FOLDER = Path(__file__).parent
-_SUFFIXES = {"native": ".safetensors", "onnx": ".onnx", "torch": ".safetensors"}
+_SUFFIXES = {"native": ".safetensors", "onnx": ".onnx", "torch": ".safetensors", "torch-bf16": ".safetensors"}
 
 
 def find(weights: str | Path, engine: str) -> Path:
