@@ -13,13 +13,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
 
 from imse.engine.onnx import INPUTS, OUTPUTS
+from imse.nn.inference import inference_form
 from imse.nn.network import Network
 from imse.partial import replacing
+from imse.shapes import settle_shapes
+from imse.spectrum import Floats
 from imse.weights import CONFIG_KEY
 
 OPSET = 17
@@ -45,6 +49,7 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
         _trace(network, traced)
         _fold(traced, folded)
         model = onnx.load(folded)
+    settle_shapes(model, [_example(network, 2, 12), _example(network, 3, 20)])
     _strip(model)
     config = json.dumps(asdict(network.config))
     onnx.helper.set_model_props(model, {**(metadata or {}), CONFIG_KEY: config})
@@ -54,15 +59,15 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
 
 def _trace(network: Network, file: Path) -> None:
     # Two examples of 8 frames: sizes of one would be taken for broadcasts.
-    example = torch.rand(2, network.config.bins, 8)
+    example = tuple(torch.from_numpy(part) for part in _example(network, 2, 8))
     free = {0: "batch", 2: "frames"}
     with torch.no_grad(), warnings.catch_warnings():
         # The exporter by tracing is the old one, and says so. The new one takes minutes for free axes here (4 against
         # 0.1) and writes a graph twice the size.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
-            (example, example),
+            inference_form(network),
+            example,
             file,
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
@@ -70,6 +75,11 @@ def _trace(network: Network, file: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def _example(network: Network, batch: int, frames: int) -> tuple[Floats, Floats]:
+    magnitude = np.random.default_rng(0).random((batch, network.config.bins, frames), dtype=np.float32)
+    return magnitude, magnitude
 
 
 def _fold(file: Path, folded: Path) -> None:
@@ -86,12 +96,13 @@ def _strip(model: onnx.ModelProto) -> None:
     short: dict[str, str] = {"": ""}
     for tensor in model.graph.initializer:
         tensor.name = short.setdefault(tensor.name, f"w{len(short)}")
+    for value in model.graph.value_info:
+        value.name = short.setdefault(value.name, f"v{len(short)}")
     for node in model.graph.node:
         node.name = node.doc_string = ""
         for names in (node.input, node.output):
             for i, name in enumerate(names):
                 names[i] = name if name in kept else short.setdefault(name, f"v{len(short)}")
-    del model.graph.value_info[:]
     del model.opset_import[:]
     model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     model.graph.name, model.doc_string = "imse", ""
