@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import runpy
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,15 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's interface
         """See hatchling. In an editable installation the library lies beside its sources."""
         sources = Path(self.root, "src", "imse", "native")
-        sys.path.insert(0, str(sources))  # not as part of imse, which imports what is not installed yet
-        from build import CompilationError, build_engine
-
+        # Not as part of imse, which imports what is not installed yet.
+        build = runpy.run_path(str(sources / "build.py"))
         library = sources / "imse_native.so"
         library.unlink(missing_ok=True)
         try:
-            build_engine(library)
-        except (OSError, CompilationError) as error:
+            build["build_engine"](library)
+        except (OSError, build["CompilationError"]) as error:
             self.app.display_warning(f"imse without its compiled engine, ONNX Runtime will do its work: {error}")
             return
-        finally:
-            sys.path.remove(str(sources))
         build_data["artifacts"].append(str(library.relative_to(self.root)))
         build_data["pure_python"] = False
         # The library is called through ctypes: any Python will do.

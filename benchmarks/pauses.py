@@ -42,7 +42,7 @@ def main(recipe_path: str, weights: str = "default") -> None:
     cache = Path(recipe.data.cache) if recipe.data.cache else None
     corpus = load(split_manifest(recipe.data).held_out, cache)
     utterances = mix_utterances(corpus, replace(recipe.validation, snr_db=(10.0,)), recipe.seed)
-    enhancer = Enhancer(weights, engine="torch" if weights.endswith(".safetensors") else "onnx")
+    enhancer = Enhancer(weights)
     reductions, levels = [], []
     for utterance in utterances:
         noisy, clean = frame_power(utterance.noisy), frame_power(utterance.clean)
