@@ -179,7 +179,7 @@ def test_outputs_in_several_places(short: Path, small_onnx: Path, tmp_path: Path
         (["nowhere.wav"], "imse: nowhere.wav: no such file or directory"),
         (["text.txt"], "imse: text.txt: not audio"),
         (["short.wav", "--weights", "missing.onnx"], "imse: missing.onnx: no such weights"),
-        (["short.wav", "--weights", "text.txt"], "imse: text.txt: not an ONNX file"),
+        (["short.wav", "--weights", "text.txt"], "imse: text.txt: neither a safetensors file nor a published"),
         (["short.wav", "-o", "short.wav"], "imse: short.wav: already there; --overwrite replaces it"),
         (["short.wav", "-o", "out.xyz"], "imse: out.xyz: cannot write .xyz files"),
         (["short.wav", "-o", "text.txt/out.wav"], "imse: text.txt/out.wav: "),

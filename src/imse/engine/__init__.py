@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -83,4 +84,5 @@ def _fastest(weights: str | Path) -> str:
 
         if can_run(file):
             return "native"
-    return "torch"
+    # Without torch, what is closest to hand says what it needs.
+    return "torch" if find_spec("torch") else name
