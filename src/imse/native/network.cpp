@@ -116,18 +116,20 @@ class Session {
 
   // ---- Frames ----
 
-  Map map(int slot, int channels, int frames, int bins) const {
+  Map map(int slot, int channels, int frames, int bins) {
     Map map;
     map.data = arena_.get() + slot * slot_ + PAD;
     map.channels = channels, map.frames = frames, map.bins = bins, map.stride = bins + PAD;
     std::memset(map.data - PAD, 0, PAD * sizeof(float));
-    for (long row = 0; row < static_cast<long>(frames) * channels; row++)
-      std::memset(map.data + row * map.stride + bins, 0, PAD * sizeof(float));
+    for_frames(frames, [&](int begin, int end, Scratch&) {
+      for (int t = begin; t < end; t++)
+        for (int c = 0; c < channels; c++) std::memset(map.row(t, c) + bins, 0, PAD * sizeof(float));
+    });
     return map;
   }
 
   // At a level of the U-Net: 0 has all frames and c channels.
-  Map at_level(int slot, int level) const {
+  Map at_level(int slot, int level) {
     return map(slot, network_.channels * (level + 1), frames_ >> level, network_.bins / 2 >> level);
   }
 
