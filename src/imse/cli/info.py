@@ -24,5 +24,5 @@ def info(
     if compare:
         typer.echo(information.compare())
     else:
-        engine = "torch" if find_spec("torch") and find_spec("safetensors") else "onnx"
+        engine = "torch" if find_spec("torch") else "onnx"
         typer.echo(information.describe(find(weights, engine)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def can_run(weights: Path) -> bool:
 def _config(metadata: Mapping[str, str] | None, weights: Path) -> dict[str, Any]:
     try:
         config = json.loads((metadata or {})[CONFIG_KEY])
-        return {name: config[name] for name in ("channels", "blocks", "bins", *_PARTS)}
+        sizes = {name: operator.index(config[name]) for name in ("channels", "blocks", "bins")}
+        return sizes | {name: str(config[name]) for name in _PARTS}
     except (KeyError, TypeError, ValueError) as error:
         raise ImseError(f"{weights}: a safetensors file, but not of imse, or a damaged one") from error
 
@@ -61,7 +63,7 @@ class NativeEngine:
             with safe_open(weights, framework="numpy") as file:
                 config = _config(file.metadata(), weights)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except SafetensorError as error:
+        except (SafetensorError, TypeError) as error:  # the latter for kinds of numbers that numpy does not have
             raise ImseError(
                 f"{weights}: not a safetensors file, or a damaged one; published weights need --engine torch, or "
                 "'imse convert' first"

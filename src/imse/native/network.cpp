@@ -80,7 +80,10 @@ class Session {
       scratch.floats.resize(floats);
       scratch.rows.resize(3L * DENSE_DEPTH * c);
     }
-    zeros_.resize(static_cast<size_t>(c) * (bins + PAD) + 2 * PAD);  // a frame of the widest map
+    // A frame of any map: of the encoder's, or of a feed-forward's hidden ones, which are 5.32 times as wide as their level.
+    long frame = static_cast<long>(c) * (bins + PAD);
+    for (int level = 0; level < 3; level++) frame = std::max(frame, 6L * (level + 1) * c * ((bins / 2 >> level) + PAD));
+    zeros_.resize(frame + 2 * PAD);
   }
 
   // Spectra [frames, bins]; the phase comes out as real and imaginary part of a number of length 1.
@@ -145,28 +148,20 @@ class Session {
     });
   }
 
-  // Frames around t of a map, those outside it all zeros; only as many channels as the zeros have rows are safe to read.
-  const float* frame_or_zeros(const Map& map, int t, int c) const {
-    return t < 0 || t >= map.frames ? zeros_.data() + PAD : map.row(t, c);
+  // From a channel of frame t of a map on; outside the map all channels are zeros.
+  const float* frame_or_zeros(const Map& map, int t, int channel = 0) const {
+    return t < 0 || t >= map.frames ? zeros_.data() + PAD : map.row(t, channel);
   }
 
   static void channel_rows(const float* frame, int channels, int stride, const float** rows) {
     for (int c = 0; c < channels; c++) rows[c] = frame + static_cast<long>(c) * stride;
   }
 
-  // The depthwise kernels step through channels, so frames outside need as many rows of zeros: give them channel by
-  // channel there, and all at once inside.
   void depthwise_frame(const Depthwise& layer, const Map& map, int t, int first, int channels, float* out) const {
-    const int reach = layer.height / 2, taps = layer.height * layer.width;
     const float* rows[BAND];
-    const bool inside = t >= reach && t + reach < map.frames;
-    const int step = inside ? channels : 1;
-    for (int c = 0; c < channels; c += step) {
-      for (int i = 0; i < layer.height; i++) rows[i] = frame_or_zeros(map, t + i - reach, first + c);
-      kernels.depthwise(rows, layer.height, layer.width, layer.weights.data() + static_cast<long>(c) * taps,
-                        layer.bias.empty() ? nullptr : layer.bias.data() + c, step, map.bins, map.stride,
-                        out + static_cast<long>(c) * map.stride);
-    }
+    for (int i = 0; i < layer.height; i++) rows[i] = frame_or_zeros(map, t + i - layer.height / 2, first);
+    kernels.depthwise(rows, layer.height, layer.width, layer.weights.data(),
+                      layer.bias.empty() ? nullptr : layer.bias.data(), channels, map.bins, map.stride, out);
   }
 
   static void multiply(const Matrix& matrix, const float* const* rows, int bins, float* out, int stride,
@@ -192,10 +187,7 @@ class Session {
         if (first >= out.frames) continue;
         for (int j = 0; j < count; j++) {
           const float* around[6];
-          for (int i = 0; i < 6; i++) {
-            const int t = first + (i - 1) * dilation;
-            around[i] = t < 0 || t >= out.frames ? zeros_.data() + PAD : maps[j]->frame(t);
-          }
+          for (int i = 0; i < 6; i++) around[i] = frame_or_zeros(*maps[j], first + (i - 1) * dilation);
           const long floats = static_cast<long>(maps[j]->channels) * stride;
           kernels.winograd_input(around, floats, transformed + j * floats, apart);
         }
@@ -378,10 +370,8 @@ class Session {
       float* context = scratch.take(1, heads * CONTEXT);
       float* attended = scratch.take(2 * c, stride);    // two frames of it
       float* ring = scratch.take(6 * hidden, stride);   // three frames of the feed-forward's hidden map
-      float* zeros = scratch.take(2 * hidden, stride);  // a frame outside the map
       float* product = scratch.take(hidden, stride);
       clear_pads(ring, 6 * hidden, stride);
-      std::memset(zeros - PAD, 0, sizeof(float) * (wide + PAD));
       // The depthwise convolution needs the hidden map of the frame before and after: each is computed one ahead.
       for (int t = std::max(begin - 1, 0); t <= end; t++) {
         if (t < x.frames) {
@@ -405,7 +395,7 @@ class Session {
         const float* around[3];
         for (int i = 0; i < 3; i++) {
           const int near = at + i - 1;
-          around[i] = near < 0 || near >= x.frames ? zeros : ring + near % 3 * wide;
+          around[i] = near < 0 || near >= x.frames ? zeros_.data() + PAD : ring + near % 3 * wide;
         }
         kernels.gated(around, block.depthwise.data(), hidden, bins, stride, product);
         channel_rows(product, hidden, stride, scratch.rows.data());

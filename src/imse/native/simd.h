@@ -70,6 +70,14 @@ static inline float total(Vec x) {
   return sum;
 }
 
+// Coefficients from the constant one up.
+template <int N>
+static inline Vec polynomial(Vec x, const float (&coefficients)[N]) {
+  Vec sum = splat(coefficients[N - 1]);
+  for (int i = N - 2; i >= 0; i--) sum = sum * x + coefficients[i];
+  return sum;
+}
+
 // e^x to about 2 units in the last place, for x up to 88; 0 below -87.
 static inline Vec exponential(Vec x) {
   const Vec clamped = minimum(maximum(x, splat(-87.0f)), splat(88.0f));
@@ -77,14 +85,7 @@ static inline Vec exponential(Vec x) {
   const Vec shifted = clamped * 1.44269504f + 12582912.0f;
   const Vec n = shifted - 12582912.0f;
   const Vec r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  Vec p = splat(1.0f / 5040);
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
+  const Vec p = polynomial(r, {1.0f, 1.0f, 0.5f, 1.0f / 6, 1.0f / 24, 1.0f / 120, 1.0f / 720, 1.0f / 5040});
   IntVec bits;
   __builtin_memcpy(&bits, &shifted, sizeof bits);
   bits = (bits - 0x4B400000 + 127) << 23;
@@ -98,18 +99,10 @@ static inline Vec exponential(Vec x) {
 static inline Vec error_function(Vec x) {
   x = minimum(maximum(x, splat(-3.9f)), splat(3.9f));
   const Vec u = x * x;
-  Vec p = splat(2.0664624571509194e-06f);
-  p = p * u + 2.850631717592478e-04f;
-  p = p * u + 3.7383961025625467e-03f;
-  p = p * u + 5.266823992133141e-02f;
-  p = p * u + 1.8966801464557648e-01f;
-  p = p * u + 1.1283791065216064f;
-  Vec q = splat(3.826996180578135e-05f);
-  q = q * u + 1.1573879746720195e-03f;
-  q = q * u + 1.4914377592504025e-02f;
-  q = q * u + 1.1381944268941879e-01f;
-  q = q * u + 5.014216899871826e-01f;
-  q = q * u + 1.0f;
+  const Vec p = polynomial(u, {1.1283791065216064f, 1.8966801464557648e-01f, 5.266823992133141e-02f,
+                               3.7383961025625467e-03f, 2.850631717592478e-04f, 2.0664624571509194e-06f});
+  const Vec q = polynomial(u, {1.0f, 5.014216899871826e-01f, 1.1381944268941879e-01f, 1.4914377592504025e-02f,
+                               1.1573879746720195e-03f, 3.826996180578135e-05f});
   return x * p / q;
 }
 

@@ -167,7 +167,8 @@ Convolution merged_mask(const Tensors& tensors, int c) {
 
 Network::Network(const Tensors& tensors, int channels, int blocks, int bins) : channels(channels), bins(bins) {
   if (channels < 8 || channels % 8) throw std::runtime_error("channels must be a multiple of 8");
-  if (bins % 128) throw std::runtime_error("the compiled engine wants a multiple of 128 bins");
+  if (blocks < 1) throw std::runtime_error("there must be at least one block");
+  if (bins < 128 || bins % 128) throw std::runtime_error("the compiled engine wants a multiple of 128 bins");
   const int c = channels;
   entry = normalised(tensors, "encoder.entry", 2, c, 1);
   encoder = dense(tensors, "encoder.dense", c);
