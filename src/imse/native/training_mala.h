@@ -24,7 +24,6 @@ struct MalaSums {
       : products(data), keys(data + channels * HEAD), values(keys + channels) {}
 };
 
-static inline Vec elu_plus_1(Vec x) { return select(x > 0, x + 1.0f, exponential(minimum(x, Vec{}))); }
 
 // Turn the pairs of a head's channels by the angles of `table` [2, HEAD / 2, frames, bins] at one frame, or back.
 static void rotate(const float* table, long map, long at, int bins, float direction, const float* const* from,
@@ -71,7 +70,7 @@ static void mala(const float* x, const float* table, int channels, int frames, i
     float** own = normed + t * channels;
     channel_norm(x + at, map, channels, bins, own, rates);
     product(own, channels, bins, packed[1], channels, [&](int m, int f, Vec y) {
-      store(keys[m] + f, elu_plus_1(y + weights.qkvo_bias[channels + m]));
+      store(keys[m] + f, elu_plus_one(y + weights.qkvo_bias[channels + m]));
     });
     product(own, channels, bins, packed[2], channels, [&](int m, int f, Vec y) {
       store(values.write(t, m) + f, y + weights.qkvo_bias[2 * channels + m]);
@@ -103,7 +102,7 @@ static void mala(const float* x, const float* table, int channels, int frames, i
     const long at = long(t) * bins;
     float** own = normed + t * channels;
     product(own, channels, bins, packed[0], channels, [&](int m, int f, Vec y) {
-      store(queries[m] + f, elu_plus_1(y + weights.qkvo_bias[m]));
+      store(queries[m] + f, elu_plus_one(y + weights.qkvo_bias[m]));
     });
     product(own, channels, bins, packed[3], channels, [&](int m, int f, Vec y) {
       store(gates[m] + f, y + weights.qkvo_bias[3 * channels + m]);
@@ -187,7 +186,7 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
     const long at = long(t) * bins;
     float** own = normed + t * channels;
     product(own, channels, bins, packed[0], channels, [&](int m, int f, Vec y) {
-      store(queries[m] + f, elu_plus_1(y + weights.qkvo_bias[m]));
+      store(queries[m] + f, elu_plus_one(y + weights.qkvo_bias[m]));
     });
     product(own, channels, bins, packed[3], channels, [&](int m, int f, Vec y) {
       store(gates[m] + f, y + weights.qkvo_bias[3 * channels + m]);
@@ -279,7 +278,7 @@ static void mala_gradient(const float* x, const float* table, int channels, int 
     const long at = long(t) * bins;
     float** own = normed + t * channels;
     product(own, channels, bins, packed[1], channels, [&](int m, int f, Vec y) {
-      store(keys[m] + f, elu_plus_1(y + weights.qkvo_bias[channels + m]));
+      store(keys[m] + f, elu_plus_one(y + weights.qkvo_bias[channels + m]));
     });
     for (int c = 0; c < channels; c++) {
       value_rows[c] = values.read(t, c);
