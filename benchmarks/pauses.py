@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from imse.enhancer import Enhancer
-from imse.spectrum import SAMPLE_RATE, Floats
+from imse.signal.spectrum import SAMPLE_RATE, Floats
 from imse.train.corpus import load
 from imse.train.manifest import split_manifest
 from imse.train.recipe_file import read

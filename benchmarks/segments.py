@@ -19,8 +19,8 @@ import soundfile
 from pesq import PesqError, pesq
 
 from imse.engine.onnx import OnnxEngine
-from imse.segments import SEGMENT, OverlappingSegments, PaperSegments, Segmentation, process
-from imse.spectrum import SAMPLE_RATE, Floats
+from imse.signal.segments import SEGMENT, OverlappingSegments, PaperSegments, Segmentation, process
+from imse.signal.spectrum import SAMPLE_RATE, Floats
 
 VOICES = ("vctk_nehasb", "vcc2018", "librispeech_resemblyzer")
 SECONDS = {"short": (0.7, 1.8, 16), "medium": (2.5, 7.0, 12), "long": (20.0, 20.0, 3)}
@@ -42,7 +42,7 @@ class Extension(OverlappingSegments):
     mode: str | None = "symmetric"
 
     def extend(self, segment: Floats, samples: int) -> Floats:
-        """See `imse.segments.Segmentation.extend`."""
+        """See `imse.signal.segments.Segmentation.extend`."""
         missing = samples - segment.shape[1]
         if self.mode is None or not missing:
             return segment

@@ -16,8 +16,8 @@ from imse import Enhancer
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
-from imse.segments import OverlappingSegments
-from imse.spectrum import analyse
+from imse.signal.segments import OverlappingSegments
+from imse.signal.spectrum import analyse
 
 Floats = NDArray[np.float32]
 

@@ -25,7 +25,7 @@ from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
 from imse.native import NativeNetwork
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
-from imse.spectrum import Floats, analyse
+from imse.signal.spectrum import Floats, analyse
 
 compiled = pytest.mark.skipif(
     not native.available() and not any(map(shutil.which, ("c++", "g++", "clang++"))),

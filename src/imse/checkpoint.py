@@ -15,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from imse.atomic_write import replacing
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
-from imse.partial import replacing
-from imse.published import config_of, renamed
 from imse.weights import CONFIG_KEY
+from imse.weights.upstream import config_of, renamed
 
 
 class CheckpointError(ImseError, ValueError):

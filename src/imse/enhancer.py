@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.atomic_write import replacing
 from imse.audio import STDIO, open_reader, open_writer, output_format_for
 from imse.engine import AUTO, Enhanced, open_engine
 from imse.errors import ImseError
-from imse.partial import replacing
-from imse.resample import Block, resample_stream
-from imse.segments import OverlappingSegments, PaperSegments, Segmentation, process
-from imse.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
+from imse.signal.resample import Block, resample_stream
+from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, process
+from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from imse.evaluate.external import stoi
 from imse.nn.spectrum import stft
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 from imse.train.intelligibility import IntelligibilityLoss, segment_correlation
 from train.conftest import voice
 

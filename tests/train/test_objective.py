@@ -26,7 +26,7 @@ def objective(**weights: float) -> Objective:
 def batch() -> Batch:
     clean = torch.stack([torch.from_numpy(voice(pitch, 0.5)) for pitch in (110, 180)]) / 0.1
     noise = 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    return Batch(noisy=clean + noise, clean=clean)
+    return Batch(noisy=clean + noise, clean=clean, taught=torch.zeros(len(clean), dtype=torch.bool))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pesq import pesq
 
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 from imse.train.quality import METRICS, metrics, quality
 from imse.train.recipe import ValidationConfig
 

@@ -22,12 +22,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from imse.atomic_write import Sink
 from imse.audio.av_reader import opened, tags_of
 from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.interface import AudioInfo, Block
 from imse.audio.interrupts import interrupts_deferred
 from imse.errors import ImseError
-from imse.partial import Sink
 
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}
 _LOSSY_FRAMES = frozenset({"aac", "opus", "ac3", "eac3"})

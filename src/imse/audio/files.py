@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from imse.partial import is_partial
+from imse.atomic_write import is_partial
 
 STDIO = Path("-")
 """Standard input or output, as a path."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from imse.atomic_write import replacing, to_standard_output
 from imse.audio.files import AV_EXTENSIONS, STDIO
 from imse.audio.formats import AV_FORMATS, output_format_for
 from imse.audio.interface import AudioInfo, Reader, Writer
 from imse.audio.sndfile import NotSoundError, SndfileReader, SndfileWriter
 from imse.audio.stdin import spooled_standard_input
 from imse.errors import ImseError
-from imse.partial import replacing, to_standard_output
 
 _HEAD = 65_536
 """Bytes in which mpg123 looks for an MPEG frame; it complains on standard error if there is none."""

@@ -13,12 +13,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from imse.atomic_write import Sink
 from imse.audio import bitrate
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
 from imse.audio.interrupts import interrupts_deferred
 from imse.errors import ImseError
-from imse.partial import Sink
 
 _FRAMES_PER_CALL = 4096
 _MOST_FRAMES = 2**60  # what libsndfile says of a FLAC stream of unknown length is more

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from imse.partial import replacing
+from imse.atomic_write import replacing
 
 
 @dataclass(frozen=True)

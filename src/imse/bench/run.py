@@ -23,7 +23,7 @@ from imse.bench.worker import Took, Worker
 from imse.engine import ENGINES
 from imse.enhancer import SEGMENTATIONS
 from imse.errors import ImseError
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 BASELINE = "torch"
 """The engine that all others are compared with: it runs the network as it is defined."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imse.spectrum import SAMPLE_RATE, Floats
+from imse.signal.spectrum import SAMPLE_RATE, Floats
 
 _PITCH_HZ = 120
 _HARMONICS = 30

@@ -36,7 +36,7 @@ def enhance(engine: str, weights: str, segments: str, threads: int, seconds: flo
     import numpy as np
 
     from imse.bench.signal import noisy_speech
-    from imse.spectrum import SAMPLE_RATE
+    from imse.signal.spectrum import SAMPLE_RATE
 
     noisy = noisy_speech(seconds)
     begun = time.perf_counter()
@@ -63,8 +63,8 @@ def count(weights: str) -> Task:
     """Count parameters and multiply-accumulates of the network in a file; nothing is timed."""
     from dataclasses import asdict
 
-    from imse.info import network_config
     from imse.nn.cost import costs
+    from imse.weights.info import network_config
 
     config = network_config(Path(weights))
     total = costs(config)["total"]

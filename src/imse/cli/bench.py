@@ -35,9 +35,9 @@ def bench(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from imse.atomic_write import require_writable
     from imse.bench.run import bench as run
     from imse.bench.table import tables
-    from imse.partial import require_writable
     from imse.processors import processors
 
     if json:

@@ -32,11 +32,11 @@ def evaluate(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from imse.atomic_write import require_writable
     from imse.evaluate import evaluate as run
     from imse.evaluate.export import write_csv, write_json
     from imse.evaluate.report import write_report
     from imse.evaluate.tables import tables
-    from imse.partial import require_writable
 
     outputs = [(path, write) for path, write in ((csv, write_csv), (json, write_json), (report, write_report)) if path]
     for path, _ in outputs:

@@ -20,7 +20,7 @@ def export(
     Example: imse export mine.safetensors mine.onnx && imse enhance noisy.wav --weights mine.onnx
     """
     from imse.checkpoint import load_with_metadata
-    from imse.export import export_onnx
+    from imse.weights.export import export_onnx
 
     if output.exists() and not overwrite:
         raise ImseError(f"{output}: already there; --overwrite replaces it")

@@ -18,8 +18,8 @@ def info(
 
     Example: imse info --weights mine.safetensors
     """
-    from imse import info as information
     from imse.weights import find
+    from imse.weights import info as information
 
     if compare:
         typer.echo(information.compare())

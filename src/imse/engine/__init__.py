@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from imse import native as compiled
 from imse.errors import ImseError
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 from imse.weights import find
 
 

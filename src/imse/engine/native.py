@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from imse.engine import Enhanced
 from imse.errors import ImseError
 from imse.native import NativeNetwork
-from imse.spectrum import COMPRESSION, Floats, compress, istft, stft
+from imse.signal.spectrum import COMPRESSION, Floats, compress, istft, stft
 from imse.weights import CONFIG_KEY
 
 # What the compiled code has, of what a `imse.nn.NetworkConfig` can ask for.

@@ -8,7 +8,7 @@ import onnxruntime
 
 from imse.engine import Enhanced
 from imse.errors import ImseError
-from imse.spectrum import Floats, analyse, synthesise
+from imse.signal.spectrum import Floats, analyse, synthesise
 
 INPUTS = ("magnitude", "phase")
 OUTPUTS = ("enhanced_magnitude", "enhanced_phase")

@@ -9,7 +9,7 @@ import torch
 from imse.checkpoint import load
 from imse.engine import Enhanced
 from imse.nn.spectrum import analyse, synthesise
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 
 
 class TorchEngine:

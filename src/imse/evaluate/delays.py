@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from imse.evaluate.frames import Float64s
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 _LONGEST = SAMPLE_RATE
 

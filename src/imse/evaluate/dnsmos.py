@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from imse.evaluate.frames import Float64s
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 _WINDOW_SECONDS = 9.01
 _WINDOW = int(_WINDOW_SECONDS * SAMPLE_RATE)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from imse import __version__
+from imse.atomic_write import replacing
 from imse.evaluate.results import Evaluation, System
-from imse.partial import replacing
 
 
 def write_json(evaluation: Evaluation, path: Path) -> None:

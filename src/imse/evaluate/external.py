@@ -7,7 +7,7 @@ from typing import Literal
 
 from imse.evaluate.errors import Unscorable
 from imse.evaluate.frames import AnyFloats
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 # ITU's code keeps 50 utterances and writes past them without a check; speech has fewer than one a second.
 PESQ_LONGEST_SECONDS = 50

@@ -12,7 +12,7 @@ from pathlib import Path
 from imse.audio import AudioInfo, find_audio
 from imse.evaluate.errors import EvaluationError
 from imse.evaluate.recordings import inspect
-from imse.spectrum import HOP_LENGTH, SAMPLE_RATE
+from imse.signal.spectrum import HOP_LENGTH, SAMPLE_RATE
 
 # What `imse enhance` puts before the extension of a file that it writes beside its input.
 ENHANCED_SUFFIX = ".enhanced"

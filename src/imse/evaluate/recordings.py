@@ -10,7 +10,7 @@ import soxr
 from imse.audio import AudioInfo, open_reader
 from imse.evaluate.errors import EvaluationError
 from imse.evaluate.frames import Float64s
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 _BLOCK = 1 << 16
 

@@ -1,6 +1,6 @@
-"""Waveform to compressed spectrum and back in torch: what `imse.spectrum` computes in numpy, with gradients.
+"""Waveform to compressed spectrum and back in torch: what `imse.signal.spectrum` computes in numpy, with gradients.
 
-Shapes, constants and the treatment of the two real bins are those of `imse.spectrum`.
+Shapes, constants and the treatment of the two real bins are those of `imse.signal.spectrum`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imse.spectrum import COMPRESSION, HOP_LENGTH, N_FFT
+from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT
 
 
 def analyse(waveform: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from imse.train.discriminator import Discriminator, Judged, discriminator_loss, metric_loss
-from imse.train.judge import Judge
 from imse.train.objective import Spectra
+from imse.train.pesq_pool import Judge
 from imse.train.recipe import OptimConfig
 
 

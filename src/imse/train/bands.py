@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from imse.spectrum import BINS, N_FFT, SAMPLE_RATE
+from imse.signal.spectrum import BINS, N_FFT, SAMPLE_RATE
 
 # Power of a frame of `imse.nn.spectrum` 40 dB below unit root mean square. By Parseval, half the transform's bins hold
 # half of 510 times the energy of the window, which is 3 / 8 of its length.

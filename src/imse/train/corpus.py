@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
+from imse.train.floor import remove_floor
 from imse.train.manifest import DataError, Recording
 
 _FRAME = 320  # 20 ms, the frame of the activity measure
@@ -113,7 +114,8 @@ def _fingerprint(recordings: Sequence[Recording]) -> str:
     digest = hashlib.sha256()
     for recording in recordings:
         status = recording.path.stat()
-        digest.update(f"{recording.path.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())
+        facts = (recording.path.resolve(), status.st_size, status.st_mtime_ns, recording.denoised)
+        digest.update(f"{' '.join(map(str, facts))}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -144,6 +146,8 @@ def _decode(recording: Recording) -> NDArray[np.int16]:
     if recording.kind == "speech" and not samples.any():
         raise DataError(f"{path}: silent, and therefore no speech to learn from")
     mono: NDArray[np.int16] = samples[:, 0]
+    if recording.denoised:
+        mono = np.rint(remove_floor(mono.astype(np.float32))).clip(-_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
     return mono
 
 

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from imse import checkpoint
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 from imse.train import state, validation
 from imse.train.progress import Bar, Board
 from imse.train.recipe import Recipe

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import soundfile
 
 from imse.errors import ImseError
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.recipe import DataConfig
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
@@ -33,11 +33,15 @@ class Recording:
         path: The file.
         kind: "speech" or "noise"; in a pair, the clean file is speech and the noisy one "noisy".
         label: Speaker or noise type.
+        source: The corpus that it is from.
+        denoised: Whether it is used without its noise floor, see `imse.train.floor`.
     """
 
     path: Path
     kind: Literal["speech", "noise", "noisy"]
     label: str
+    source: str = ""
+    denoised: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class Split:
     held_out: list[Recording]
 
 
-def read_manifest(path: Path) -> list[tuple[Recording, str]]:
-    """The recordings of a tab-separated manifest, each with its source.
+def read_manifest(path: Path) -> list[Recording]:
+    """The recordings of a tab-separated manifest.
 
     Raises:
         DataError: A column or a file is missing, or a kind is neither speech nor noise.
@@ -61,7 +65,7 @@ def read_manifest(path: Path) -> list[tuple[Recording, str]]:
         if absent:
             raise DataError(f"{path}: no column '{absent[0]}' in this manifest")
         listed = list(rows)
-    recordings: list[tuple[Recording, str]] = []
+    recordings: list[Recording] = []
     for line, row in enumerate(listed, start=2):
         recording = path.parent / row["file"]
         kind = row["kind"]
@@ -69,7 +73,7 @@ def read_manifest(path: Path) -> list[tuple[Recording, str]]:
             raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not '{kind}'")
         if not recording.is_file():
             raise DataError(f"{recording}: no such file, though {path}:{line} lists it")
-        recordings.append((Recording(recording, kind, row["speaker_or_type"]), row["source"]))  # type: ignore[arg-type]
+        recordings.append(Recording(recording, kind, row["speaker_or_type"], row["source"]))  # type: ignore[arg-type]
     return recordings
 
 
@@ -82,8 +86,15 @@ def split_manifest(config: DataConfig) -> Split:
     """
     path = Path(config.manifest)
     listed = read_manifest(path)
-    _known(config.skip_sources, {source for _, source in listed}, "data.skip_sources", path)
-    kept = [recording for recording, source in listed if source not in config.skip_sources]
+    _known(config.skip_sources, {r.source for r in listed}, "data.skip_sources", path)
+    kept = [
+        replace(r, denoised=r.kind == "speech" and r.source in config.denoised_sources)
+        for r in listed
+        if r.source not in config.skip_sources
+    ]
+    speech = {r.source for r in kept if r.kind == "speech"}
+    _known(config.denoised_sources, speech, "data.denoised_sources", path)
+    _known(config.speech_shares, speech, "data.speech_shares", path)
     held = {"speech": set(config.held_out_speakers), "noise": set(config.held_out_noises)}
     for kind, key in (("speech", "held_out_speakers"), ("noise", "held_out_noises")):
         _known(held[kind], {r.label for r in kept if r.kind == kind}, f"data.{key}", path)

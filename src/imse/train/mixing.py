@@ -6,7 +6,7 @@ each process takes its rows to its device, where cutting, filtering, mixing and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from imse.train.augment import Colour, clip_peaks, convolve, mu_law
 from imse.train.corpus import Corpus
-from imse.train.recipe import MixingConfig, Range
+from imse.train.manifest import Recording
+from imse.train.recipe import MixingConfig, Range, RecipeError
 
 _QUIETEST = 10 ** (-60 / 20)  # of a noise segment relative to its recording: a pause in it is not blown up further
 
@@ -27,10 +28,12 @@ class Batch:
     Attributes:
         noisy: Input waveforms [B, samples], scaled to unit RMS of their utterance.
         clean: Targets [B, samples], scaled by the same factors.
+        taught: Whether a teacher's output belongs into the target, bool [B].
     """
 
     noisy: Tensor
     clean: Tensor
+    taught: Tensor
 
 
 def generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
@@ -59,6 +62,10 @@ class Draw:
         drawn = torch.rand(self._batch_size, *shape, generator=self._generator)
         return low + (high - low) * drawn[self._rows]
 
+    def common(self, low: float, high: float) -> float:
+        """One number in [low, high) for all rows of all processes."""
+        return low + (high - low) * float(torch.rand(1, generator=self._generator))
+
     def within(self, limits: Range, *shape: int) -> Tensor:
         """As `uniform`, from a pair of limits."""
         return self.uniform(limits[0], limits[1], *shape)
@@ -81,14 +88,27 @@ class Mixer:
         config: How to mix.
         samples: Samples of a segment.
         rooms: Impulse responses to draw from, see `imse.train.rooms`; needed where `config.room` is not 0.
+        shares: Share of the speech that is drawn from a source, see `imse.train.recipe.DataConfig`.
+        taught: Sources of speech that a teacher has a say in; all by default.
+
+    Raises:
+        RecipeError: The shares are above 1 in all, or leave nothing for the other sources.
     """
 
     def __init__(
-        self, corpus: Corpus, config: MixingConfig, samples: int, rooms: tuple[Tensor, Tensor] | None = None
+        self,
+        corpus: Corpus,
+        config: MixingConfig,
+        samples: int,
+        rooms: tuple[Tensor, Tensor] | None = None,
+        *,
+        shares: Mapping[str, float] | None = None,
+        taught: Collection[str] | None = None,
     ) -> None:
         self._corpus, self._config, self._samples, self._rooms = corpus, config, samples, rooms
-        self._speech, self._speech_weight = _weights(corpus, "speech", by_label=False)
-        self._noise, self._noise_weight = _weights(corpus, "noise", by_label=True)
+        self._speech, self._speech_weight = _speech_weights(corpus, shares or {})
+        self._noise, self._noise_weight = _noise_weights(corpus)
+        self._taught = torch.tensor([taught is None or r.source in taught for r in corpus.recordings])
         self._colour = Colour(samples, corpus.samples.device)
 
     def batch(self, draw: Draw) -> Batch:
@@ -121,7 +141,16 @@ class Mixer:
             speech, clean = self._place(draw, speech)
         noisy = self._damage(draw, speech + noise)
         scale = torch.rsqrt(speech_power + noise.square().mean(-1, keepdim=True) + 1e-8)
-        return Batch(noisy * scale, clean * scale)
+        if config.level_offset > 0:
+            offset = 10 ** (draw.within(config.level_offset_db) / 20)
+            scale = scale * put(torch.where(draw.chance(config.level_offset), offset, 1.0))
+        kept = slice(self._samples)
+        if config.shortest_segment:
+            kept = slice(int(draw.common(config.shortest_segment, self._samples + 1)))
+        # A teacher has no say in what it was not made for: silence as the target, rooms, damage.
+        plain = keep.squeeze(-1) & (noisy == clean + noise).all(-1)
+        taught = self._taught[speaker].to(device) & plain
+        return Batch((noisy * scale)[:, kept], (clean * scale)[:, kept], taught)
 
     def _offset(self, draw: Draw, recording: Tensor) -> Tensor:
         """A first sample such that the segment overlaps the recording as far as it can."""
@@ -215,16 +244,37 @@ class Pairs:
         return Batch(
             noisy=corpus.cut(clean + 1, offset, self._samples) * scale,
             clean=corpus.cut(clean, offset, self._samples) * scale,
+            taught=torch.ones(len(clean), dtype=torch.bool, device=corpus.samples.device),
         )
 
 
-def _weights(corpus: Corpus, kind: str, *, by_label: bool) -> tuple[Tensor, Tensor]:
-    """Recordings of a kind, and the running sum of their weights: by seconds, or every label as often as any other."""
-    chosen = [i for i, recording in enumerate(corpus.recordings) if recording.kind == kind]
-    weight = corpus.lengths[chosen].double()
-    if by_label:
-        labels = [corpus.recordings[i].label for i in chosen]
-        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
-        group = torch.tensor([numbers[label] for label in labels])
-        weight = weight / torch.zeros(len(numbers), dtype=torch.float64).index_add(0, group, weight)[group]
+def _noise_weights(corpus: Corpus) -> tuple[Tensor, Tensor]:
+    """Noise recordings, and the running sum of their weights: every type as often as any other."""
+    chosen = [i for i, recording in enumerate(corpus.recordings) if recording.kind == "noise"]
+    seconds, group, _ = _by(lambda recording: recording.label, corpus, chosen)
+    weight = seconds / torch.zeros(int(group.max()) + 1, dtype=torch.float64).index_add(0, group, seconds)[group]
     return torch.tensor(chosen), (weight / weight.sum()).cumsum(0)
+
+
+def _speech_weights(corpus: Corpus, shares: Mapping[str, float]) -> tuple[Tensor, Tensor]:
+    """Speech recordings, and the running sum of their weights: by seconds, except where a source has its share."""
+    chosen = [i for i, recording in enumerate(corpus.recordings) if recording.kind == "speech"]
+    seconds, group, names = _by(lambda recording: recording.source, corpus, chosen)
+    total = torch.zeros(len(names), dtype=torch.float64).index_add(0, group, seconds)
+    fixed = torch.tensor([name in shares for name in names])
+    rest = 1 - sum(shares.values())
+    if rest < 0 or any(share < 0 for share in shares.values()) or (rest > 1e-6 and bool(fixed.all())):
+        raise RecipeError("data.speech_shares: shares are at least 0 and in all 1, or less where other sources remain")
+    of_source = torch.where(fixed, 0, total)
+    of_source *= rest / of_source.sum().clamp(min=1)
+    for number, name in enumerate(names):
+        of_source[number] += shares.get(name, 0)
+    weight = seconds / total[group] * of_source[group]
+    return torch.tensor(chosen), (weight / weight.sum()).cumsum(0)
+
+
+def _by(key: Callable[[Recording], str], corpus: Corpus, chosen: list[int]) -> tuple[Tensor, Tensor, list[str]]:
+    """Samples of the chosen recordings (float64), the number of the group of each, and the groups' names."""
+    keys = [key(corpus.recordings[i]) for i in chosen]
+    names = list(dict.fromkeys(keys))
+    return corpus.lengths[chosen].double(), torch.tensor([names.index(k) for k in keys]), names

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imse.nn.spectrum import analyse, stft, synthesise
-from imse.spectrum import COMPRESSION
+from imse.signal.spectrum import COMPRESSION
 from imse.train import losses
 from imse.train.intelligibility import IntelligibilityLoss
 from imse.train.mixing import Batch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from imse.spectrum import SAMPLE_RATE, Floats, analyse
+from imse.signal.spectrum import SAMPLE_RATE, Floats, analyse
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -9,7 +9,7 @@ import numpy as np
 from imse.evaluate.errors import Unscorable
 from imse.evaluate.external import pesq
 from imse.evaluate.measures import score
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 
 _MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
 METRICS = (*_MEASURES, "balanced")

@@ -11,7 +11,7 @@ from typing import Literal
 
 from imse.errors import ImseError
 from imse.nn import NetworkConfig
-from imse.spectrum import N_FFT
+from imse.signal.spectrum import N_FFT
 
 Range = tuple[float, float]
 
@@ -32,6 +32,10 @@ class DataConfig:
         held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation.
         held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
         skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
+        denoised_sources: Sources of speech that are used without the noise floor of their recordings (see
+            `imse.train.floor`).
+        speech_shares: Share of the speech that is drawn from a source, by its name; other sources share the rest by
+            their seconds.
         cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
     """
 
@@ -41,6 +45,8 @@ class DataConfig:
     held_out_speakers: tuple[str, ...] = ()
     held_out_noises: tuple[str, ...] = ()
     skip_sources: tuple[str, ...] = ()
+    denoised_sources: tuple[str, ...] = ()
+    speech_shares: dict[str, float] = field(default_factory=dict)
     cache: str = ""
 
 
@@ -64,6 +70,10 @@ class MixingConfig:
         codec: Probability that the mixture is quantised as by 8-bit mu-law telephony.
         pure_noise: Probability of a segment without speech (the target is silence).
         pure_speech: Probability of a segment without noise.
+        level_offset: Probability that a segment is not at unit RMS, as a quiet passage of a loud recording is not.
+        level_offset_db: Range of its level relative to that.
+        shortest_segment: Where above 0, a step's segments are cut to a length drawn between this and
+            `optim.segment_samples`, so that the network holds up in short windows, too.
     """
 
     snr_db: Range = (-5.0, 20.0)
@@ -80,6 +90,9 @@ class MixingConfig:
     codec: float = 0.0
     pure_noise: float = 0.0
     pure_speech: float = 0.02
+    level_offset: float = 0.0
+    level_offset_db: Range = (-12.0, 6.0)
+    shortest_segment: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,21 @@ class LossConfig:
     intelligibility: float = 0.0
     level: float = 0.0
     pesq_workers: int = 2
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """A network whose output is the target of some mixtures (knowledge distillation, Hinton et al., arXiv 1503.02531).
+
+    Attributes:
+        weights: Its weights, a file that `imse.checkpoint.load` opens; empty for no teacher.
+        sources: Sources of speech whose mixtures it teaches; empty for all.
+        share: Share of its output in the target waveform; the rest is the clean speech.
+    """
+
+    weights: str = ""
+    sources: tuple[str, ...] = ()
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -213,6 +241,7 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     mixing: MixingConfig = field(default_factory=MixingConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     run: RunConfig = field(default_factory=RunConfig)

@@ -66,6 +66,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return build(hint, value, f"{name}.")
     if get_origin(hint) is tuple:
         return _list(hint, value, name)
+    if get_origin(hint) is dict:
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"'{name}' is a table, not {value!r}")
+        return {key: _convert(get_args(hint)[1], item, f"{name}.{key}") for key, item in value.items()}
     if get_origin(hint) is Literal:
         return _choice(hint, value, name)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 _SECONDS = 0.6
 _EARLY_SECONDS = 0.05  # reflections that the ear takes as part of the direct sound

@@ -52,4 +52,7 @@ def open_data(recipe: Recipe, device: torch.device) -> tuple[Source, list[Uttera
     if recipe.mixing.room > 0:
         whole, early = simulate(recipe.mixing.rooms, recipe.seed)
         rooms = whole.to(device), early.to(device)
-    return Mixer(corpus, recipe.mixing, samples, rooms), mix_utterances(held_out, recipe.validation, recipe.seed)
+    mixer = Mixer(
+        corpus, recipe.mixing, samples, rooms, shares=data.speech_shares, taught=recipe.teacher.sources or None
+    )
+    return mixer, mix_utterances(held_out, recipe.validation, recipe.seed)

@@ -54,7 +54,7 @@ def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise ResumeError(f"{path}: damaged") from error
-    for table in ("seed", "network", "data", "mixing", "loss", "optim"):
+    for table in ("seed", "network", "data", "mixing", "loss", "teacher", "optim"):
         changed = _difference(state["recipe"][table], recipe[table], table)
         if changed:
             raise ResumeError(f"{path}: made with another recipe: {changed}")

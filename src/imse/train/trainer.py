@@ -26,6 +26,7 @@ from imse.train.objective import Objective, enhance
 from imse.train.recipe import Recipe, RecipeError
 from imse.train.schedule import learning_rate
 from imse.train.sources import Source
+from imse.train.teacher import Teacher
 
 
 def make_fabric(recipe: Recipe) -> Fabric:
@@ -89,6 +90,7 @@ class Trainer:
         if optim.compile:
             self.network.compile()
         self._wrapped, self._stepper = fabric.setup(self.network, self._optimizer)
+        self._teacher = Teacher(recipe.teacher, fabric.device) if recipe.teacher.weights else None
         self._objective = Objective(recipe.loss, fabric.device)
         self._adversary = Adversary(optim, fabric, recipe.loss.pesq_workers) if recipe.loss.metric > 0 else None
 
@@ -113,6 +115,8 @@ class Trainer:
         # Dropout's numbers depend on the step alone, so that nothing has to be remembered for a resume.
         torch.manual_seed((recipe.seed * 1_000_003 + self.step) * self.fabric.world_size + self.fabric.global_rank)
         batch = self._source.batch(Draw(recipe.seed, self.step, optim.batch_size, self._rows))
+        if self._teacher:
+            batch = self._teacher(batch)
         spectra = enhance(self._wrapped, batch)
         logged: dict[str, Tensor] = {}
         if adversary:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from imse.enhancer import Enhancer
-from imse.spectrum import SAMPLE_RATE, Floats
+from imse.signal.spectrum import SAMPLE_RATE, Floats
 from imse.train.corpus import Corpus
 from imse.train.manifest import DataError
 from imse.train.mixing import generator

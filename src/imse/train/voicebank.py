@@ -16,8 +16,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from imse.partial import replacing
-from imse.spectrum import SAMPLE_RATE
+from imse.atomic_write import replacing
+from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.manifest import DataError
 
 HELD_OUT = ("p226", "p287")  # one man and one woman of the 28 training speakers

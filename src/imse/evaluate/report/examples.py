@@ -11,7 +11,7 @@ from imse.evaluate.measures import MEASURES
 from imse.evaluate.recordings import read
 from imse.evaluate.report.media import audio_uri, loudest, spectrogram_uri
 from imse.evaluate.results import Evaluation, System
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 _WORST = 10
 # Longer recordings would make a page that no browser likes.

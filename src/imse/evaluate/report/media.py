@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from imse.evaluate.frames import Float64s
-from imse.spectrum import SAMPLE_RATE
+from imse.signal.spectrum import SAMPLE_RATE
 
 _N_FFT = 512
 _HOP_LENGTH = 128

@@ -18,13 +18,13 @@ import onnx
 import onnxruntime
 import torch
 
+from imse.atomic_write import replacing
 from imse.engine.onnx import INPUTS, OUTPUTS
 from imse.nn.inference import inference_form
 from imse.nn.network import Network
-from imse.partial import replacing
-from imse.shapes import settle_shapes
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 from imse.weights import CONFIG_KEY
+from imse.weights.onnx_shapes import settle_shapes
 
 OPSET = 17
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 
 SEGMENT = 30_700
 """Samples of a segment: 1.92 s at 16 kHz, 308 frames, the length the published networks were trained on."""

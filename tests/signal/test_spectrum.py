@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imse import spectrum
 from imse.nn import spectrum as torch_spectrum
+from imse.signal import spectrum
 
 Floats = NDArray[np.float32]
 

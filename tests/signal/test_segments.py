@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imse.segments import OverlappingSegments, PaperSegments, Segment, Segmentation, process
+from imse.signal.segments import OverlappingSegments, PaperSegments, Segment, Segmentation, process
 
 Floats = NDArray[np.float32]
 

@@ -21,9 +21,9 @@ import pytest
 import soundfile
 
 from audio.material import not_root, read, rewrite, speechlike
+from imse.atomic_write import Sink, is_partial
 from imse.audio import AudioInfo, find_audio, open_reader, open_writer
 from imse.errors import ImseError, describe
-from imse.partial import Sink, is_partial
 
 INFO = AudioInfo(16_000, 1, 16_000, "WAV", "PCM_16", ".wav")
 EXTENSIONS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".m4a", ".mka"]

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from imse.spectrum import Floats
+from imse.signal.spectrum import Floats
 
 # The operations that ONNX Runtime applies in the memory layout of its convolutions, where it knows that shapes agree.
 _SHAPED = {"Add", "Conv", "Gelu", "Mul"}

@@ -11,7 +11,7 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imse.resample import Block, resample_stream
+from imse.signal.resample import Block, resample_stream
 
 RATES = st.sampled_from([8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000, 192_000]) | st.integers(
     8_000, 192_000

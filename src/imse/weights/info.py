@@ -22,7 +22,8 @@ _FAMILY = {
     "MALA + DE": ("mala", "de"),
     "IMSE": ("mala", "idconv"),
 }
-# The published code has more parameters: a selective fusion after each stage, which does nothing (`imse.published`).
+# The published code has more parameters: a selective fusion after each stage, which does nothing (see
+# `imse.weights.upstream`).
 _SELECTIVE_FUSION = 1_607
 
 Rows = list[Sequence[str]]

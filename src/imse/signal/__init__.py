@@ -1,0 +1,1 @@
+"""Signals at 16 kHz: spectra, resampling, and segments of recordings of any length. No torch."""
