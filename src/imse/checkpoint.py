@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
 from torch import Tensor
 
 from imse.atomic_write import replacing
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.weights import CONFIG_KEY
+from imse.weights.serialization import serialize
 from imse.weights.upstream import config_of, renamed
 
 
@@ -70,8 +70,8 @@ def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None 
         ImseError: A device or a pipe, or another run writes the file at the same time.
     """
     config = json.dumps(asdict(network.config))
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    content = serialize(tensors, metadata={**(metadata or {}), CONFIG_KEY: config})
+    tensors = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
+    content = serialize(tensors, {**(metadata or {}), CONFIG_KEY: config})
     with replacing(Path(path)) as file:
         file.write(content)
 

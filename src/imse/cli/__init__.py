@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imse import __version__
+from imse.cli.average import average
 from imse.cli.bench import bench
 from imse.cli.convert import convert
 from imse.cli.data import data
@@ -31,6 +32,7 @@ app.command()(enhance)
 app.command()(info)
 app.command()(export)
 app.command()(convert)
+app.command()(average)
 app.command()(evaluate)
 app.command()(train)
 app.command()(bench)

@@ -1,0 +1,118 @@
+"""The weighted mean of weights of one network.
+
+Weights that were fine-tuned from common ones lie in one basin of the loss. Their mean is often better than each of them
+(model soups, Wortsman et al., arXiv 2203.05482), and the mean with the weights that they started from brings back what
+fine-tuning forgot (WiSE-FT, Wortsman et al., arXiv 2109.01903).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from imse.atomic_write import replacing
+from imse.errors import ImseError
+from imse.weights import CONFIG_KEY
+from imse.weights.serialization import serialize
+
+PARENTS_KEY = "parents"
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def average(
+    files: Sequence[str | Path],
+    output: str | Path,
+    shares: Sequence[float] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write the weighted mean of safetensors files of one network.
+
+    The mean is computed in float64 in the order of the files and written in float32, so the same files in the same
+    order give the same bytes. The metadata name the parents: name, SHA-256 of the file, and share.
+
+    Args:
+        files: At least two files that `imse.checkpoint.save` or `imse convert` wrote.
+        output: The file to write, replaced if there.
+        shares: Weight of each file, at least 0, normalised to a sum of 1; equal by default.
+        metadata: What else is known of the result: name, license, training_data, ...
+
+    Raises:
+        ImseError: Fewer than two files, files of different networks, weights that are not finite, or unusable shares.
+        OSError: A file cannot be read or written.
+    """
+    paths = [Path(file) for file in files]
+    if len(paths) < 2:
+        raise ImseError("a mean needs at least two files")
+    normalised = _normalise(shares, len(paths))
+    contents = [path.read_bytes() for path in paths]
+    parents = [_read(path, content) for path, content in zip(paths, contents, strict=True)]
+    first, config = parents[0]
+    for path, (tensors, other) in zip(paths, parents, strict=True):
+        if other != config:
+            raise ImseError(f"{path}: another network than that of {paths[0]}: {_difference(config, other)}")
+        _check_same_tensors(path, tensors, paths[0], first)
+    mean = {
+        name: sum(
+            share * tensors[name].astype(np.float64) for share, (tensors, _) in zip(normalised, parents, strict=True)
+        )
+        for name in first
+    }
+    record = [
+        {"name": path.stem, "sha256": hashlib.sha256(content).hexdigest(), "share": share}
+        for path, content, share in zip(paths, contents, normalised, strict=True)
+    ]
+    facts = {**(metadata or {}), CONFIG_KEY: json.dumps(config), PARENTS_KEY: json.dumps(record)}
+    with replacing(Path(output)) as file:
+        file.write(serialize({name: np.asarray(x, np.float32) for name, x in mean.items()}, facts))
+
+
+def _normalise(shares: Sequence[float] | None, count: int) -> list[float]:
+    if shares is None:
+        return [1 / count] * count
+    if len(shares) != count:
+        raise ImseError(f"{len(shares)} weights for {count} files: give one for each file")
+    if not all(math.isfinite(share) and share >= 0 for share in shares) or sum(shares) <= 0:
+        raise ImseError("weights of a mean are at least 0, and not all 0")
+    total = math.fsum(shares)
+    return [share / total for share in shares]
+
+
+def _read(path: Path, content: bytes) -> tuple[Tensors, dict[str, Any]]:
+    """Tensors and network configuration of a safetensors file of ours."""
+    try:
+        tensors = load(content)
+        start = 8 + int.from_bytes(content[:8], "little")
+        config = json.loads(json.loads(content[8:start])["__metadata__"][CONFIG_KEY])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ImseError(
+            f"{path}: not a safetensors file of imse, or a damaged one; published weights need 'imse convert' first"
+        ) from error
+    for name, tensor in tensors.items():
+        if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
+            raise ImseError(f"{path}: {name} is not all finite numbers")
+    return tensors, config
+
+
+def _check_same_tensors(path: Path, tensors: Tensors, first: Path, expected: Tensors) -> None:
+    shapes, wanted = ({name: tensor.shape for name, tensor in part.items()} for part in (tensors, expected))
+    for name in sorted(shapes.keys() | wanted.keys()):
+        if shapes.get(name) != wanted.get(name):
+            raise ImseError(f"{path}: {name} is {shapes.get(name)}, but {wanted.get(name)} in {first}")
+
+
+def _difference(config: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {other.get(key)} instead of {config.get(key)}"
+        for key in sorted(config.keys() | other.keys())
+        if config.get(key) != other.get(key)
+    )
