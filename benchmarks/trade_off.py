@@ -68,9 +68,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="mixtures of each kind")
     arguments = parser.parse_args()
     mixtures = held_out(arguments.recipe, arguments.count)
-    print(
-        "| weights | mixtures | PESQ | STOI | SI-SDR, dB | level, dB: mean (worst) | DNSMOS OVRL |\n|---|---|---|---|---|---|---|"
-    )
+    print("| weights | mixtures | PESQ | STOI | SI-SDR, dB | level, dB: mean (worst) | DNSMOS OVRL |")
+    print("|---" * 7 + "|")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processors()) as pool:
         candidates = [(file.stem, file) for file in arguments.files]
         if arguments.weights:
