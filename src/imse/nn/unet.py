@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from imse.nn.config import NetworkConfig
-from imse.nn.convolution import Convolution
-from imse.nn.mala import HEAD_WIDTH
+from imse.nn.constants import HEAD_SIZE
 from imse.nn.parts import ATTENTIONS, EMBEDDINGS
 from imse.nn.rotary import rotary_table
 from imse.nn.stage import Stage
@@ -22,8 +21,8 @@ class Down(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            Convolution(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
-            Convolution(in_channels, out_channels // 4, 1, bias=False),
+            nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+            nn.Conv2d(in_channels, out_channels // 4, 1, bias=False),
             nn.PixelUnshuffle(2),
         )
 
@@ -37,8 +36,8 @@ class Up(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            Convolution(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
-            Convolution(in_channels, 4 * out_channels, 1, bias=False),
+            nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+            nn.Conv2d(in_channels, 4 * out_channels, 1, bias=False),
             nn.PixelShuffle(2),
         )
 
@@ -68,20 +67,20 @@ class UNet(nn.Module):
         self.down2 = Down(2 * c, 3 * c)
         self.latent = stage(level=2)
         self.up2 = Up(3 * c, 2 * c)
-        self.reduce2 = Convolution(4 * c, 2 * c, 1, bias=False)
+        self.reduce2 = nn.Conv2d(4 * c, 2 * c, 1, bias=False)
         self.decoder2 = stage(level=1)
         self.up1 = Up(2 * c, c)
-        self.reduce1 = Convolution(2 * c, c, 1, bias=False)
+        self.reduce1 = nn.Conv2d(2 * c, c, 1, bias=False)
         self.decoder1 = stage(level=0)
         self.refine_magnitude = stage(level=0)
         self.refine_phase = stage(level=0)
-        self.magnitude_out = Convolution(c, c, 3, padding=1, bias=False)
-        self.phase_out = Convolution(c, c, 3, padding=1, bias=False)
+        self.magnitude_out = nn.Conv2d(c, c, 3, padding=1, bias=False)
+        self.phase_out = nn.Conv2d(c, c, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         frames, bins = x.shape[2:]
         # One table per resolution, for all blocks of all stages that work there.
-        full, half, quarter = (rotary_table(frames // r, bins // r, HEAD_WIDTH, like=x) for r in (1, 2, 4))
+        full, half, quarter = (rotary_table(frames // r, bins // r, HEAD_SIZE, like=x) for r in (1, 2, 4))
         skip1 = self.encoder1(x, full)
         skip2 = self.encoder2(self.down1(skip1), half)
         deepest = self.latent(self.down2(skip2), quarter)
