@@ -1,9 +1,12 @@
-"""What every network of the family has in common, whatever its `NetworkConfig`.
+"""The numbers that all networks of the family share, whatever their `NetworkConfig`.
 
-The compiled code states the same numbers in ``native/common/architecture.h``.
+The compiled code states them in ``native/common/architecture.h``.
 """
 
 from __future__ import annotations
+
+LEVELS = 3
+"""Resolutions of the U-Net; each has half the frames and bins of the one before."""
 
 HEAD_SIZE = 8
 """Channels d of one head of MALA; every width of the network is a multiple of it."""
@@ -19,3 +22,9 @@ DENSE_DEPTH = 4
 
 NORM_EPSILON = 1e-5
 """Added to the variance in instance norms and channel norms."""
+
+ATTENTION_EPSILON = 1e-6
+"""Added to what an attention divides by."""
+
+BINS_MULTIPLE = 128
+"""Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""

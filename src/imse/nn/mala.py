@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imse.nn.constants import HEAD_SIZE
+from imse.nn.constants import ATTENTION_EPSILON, HEAD_SIZE
 from imse.nn.rotary import rotate
 
 
@@ -55,7 +55,7 @@ def rectify(linear: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         [B, heads, e, N].
     """
     z = HEAD_SIZE**-0.5 * k.mean(-1, keepdim=True).transpose(2, 3) @ q  # [B, heads, 1, N]
-    rectified: Tensor = linear * (1 + 1 / (z + 1e-6)) - z * v.mean(-1, keepdim=True)
+    rectified: Tensor = linear * (1 + 1 / (z + ATTENTION_EPSILON)) - z * v.mean(-1, keepdim=True)
     return rectified
 
 

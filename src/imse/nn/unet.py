@@ -45,8 +45,9 @@ class Up(nn.Sequential):
 class UNet(nn.Module):
     """Features to features for the magnitude and for the phase.
 
-    Five stages go down to a quarter of the resolution and back, each level's encoder output joining its decoder;
-    then each of the two outputs is refined by a stage of its own and added to the input.
+    Five stages process the full, half, quarter, half and full resolution. At half and full resolution, the output of
+    the encoder stage is concatenated to the input of the decoder stage. Two refinement stages follow, one for the
+    magnitude and one for the phase; the output of each passes a 3x3 convolution and is added to the U-Net's input.
 
     Shape:
         - x: [B, c, T, F] with T and F multiples of 4; outputs (magnitude, phase): [B, c, T, F] each.
@@ -79,7 +80,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         frames, bins = x.shape[2:]
-        # One table per resolution, for all blocks of all stages that work there.
+        # One table for each resolution; all blocks at that resolution share it.
         full, half, quarter = (rotary_table(frames // r, bins // r, HEAD_SIZE, like=x) for r in (1, 2, 4))
         skip1 = self.encoder1(x, full)
         skip2 = self.encoder2(self.down1(skip1), half)

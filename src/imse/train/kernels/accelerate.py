@@ -47,7 +47,7 @@ def _applies(x: Tensor, *modules: nn.Module, stride: int = 1) -> bool:
         and torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and x.ndim == 4
-        and x.shape[-1] % (stride * functions.BINS_MULTIPLE) == 0
+        and x.shape[-1] % (stride * functions.VECTOR) == 0
         and _is_float32_on_cpu(x)
         and all(module.training for module in modules)
         and all(_is_float32_on_cpu(p) and p.is_contiguous() for module in modules for p in module.parameters())

@@ -1,7 +1,7 @@
 """The network's parts as autograd functions, computed by the compiled kernels.
 
 Each function gives the outputs and gradients of the part in `imse.nn` that it names, up to the rounding of float32.
-Maps and parameters have to be float32 on the CPU, parameters contiguous, and the bins a multiple of `BINS_MULTIPLE`;
+Maps and parameters have to be float32 on the CPU, parameters contiguous, and the bins a multiple of `VECTOR`;
 `imse.train.kernels.accelerate` checks this before each call. The kernels expect the parameters in the order given here.
 """
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from imse.nn.constants import HEAD_SIZE
+from imse.nn.constants import BINS_MULTIPLE, HEAD_SIZE, LEVELS
 from imse.nn.decoders import Expand
 from imse.nn.dense import DenseBlock
 from imse.nn.idconv import IDConv
@@ -23,8 +23,8 @@ from imse.nn.mala import MALA
 from imse.nn.stage import ChannelNorm, GatedFeedForward
 from imse.train.kernels import library
 
-BINS_MULTIPLE = 16
-"""Bins of every map are a multiple of this, the number of floats in the widest vector register."""
+VECTOR = BINS_MULTIPLE // 2**LEVELS
+"""Floats in the widest vector register, 16. The bins of every map have to be a multiple of it."""
 
 
 @dataclass(frozen=True)
