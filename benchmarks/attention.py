@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imse.nn.mala import HEAD_WIDTH
+from imse.nn.constants import HEAD_SIZE
 from imse.nn.parts import ATTENTIONS
 from imse.nn.rotary import rotary_table
 
@@ -27,7 +27,7 @@ ROUNDS = 3
 
 def softmax(x: Tensor, _table: Tensor) -> Tensor:
     """Softmax attention with heads of the same width: the matrix products alone."""
-    heads = x.view(1, CHANNELS // HEAD_WIDTH, HEAD_WIDTH, -1).transpose(2, 3).contiguous()
+    heads = x.view(1, CHANNELS // HEAD_SIZE, HEAD_SIZE, -1).transpose(2, 3).contiguous()
     return F.scaled_dot_product_attention(heads, heads, heads)
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     print(f"{'seconds':>7} {'positions':>10}" + "".join(f"{f'{name}, ms (per s)':>22}" for name in attentions))
     for seconds in SECONDS:
         frames = seconds * FRAMES_PER_SECOND
-        x, table = torch.randn(1, CHANNELS, frames, BINS), rotary_table(frames, BINS, HEAD_WIDTH, torch.empty(0))
+        x, table = torch.randn(1, CHANNELS, frames, BINS), rotary_table(frames, BINS, HEAD_SIZE, torch.empty(0))
         turns = [[milliseconds(part, x, table) for part in attentions.values()] for _ in range(ROUNDS)]
         best = [min(column) for column in zip(*turns, strict=True)]
         cells = "".join(f"{f'{cost:.0f} ({cost / seconds:.0f})':>22}" for cost in best)

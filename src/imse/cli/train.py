@@ -21,14 +21,14 @@ def train(
 
     Example: imse train recipes/default.toml --set run.folder=runs/mine
     """
-    from imse.nn import compiled
+    from imse.train.kernels import prepare
     from imse.train.loop import Run
     from imse.train.recipe_file import read
     from imse.train.trainer import make_fabric
 
     recipe = read(config, settings or ())
     fabric = make_fabric(recipe)
-    if fabric.device.type == "cpu" and (reason := compiled.prepare()):
+    if fabric.device.type == "cpu" and (reason := prepare()):
         typer.echo(f"imse: training in plain torch, several times slower: {reason}", err=True)
     run = Run(recipe, fabric, resume=resume)
     try:

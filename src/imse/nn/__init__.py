@@ -1,4 +1,4 @@
-"""The network family in torch. Importing this package imports torch; `imse` itself never does."""
+"""The network family, defined in plain torch. Importing this package imports torch; `import imse` does not."""
 
 from imse.nn.config import NetworkConfig
 from imse.nn.network import IMSE, MUSE, Network

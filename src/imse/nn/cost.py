@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates and time, for each part of it."""
+"""The cost of a network, in whole and by part: parameters, multiply-accumulates and time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from imse.nn.config import NetworkConfig
 from imse.nn.network import Network
+from imse.signal.segments import SEGMENT
+from imse.signal.spectrum import HOP_LENGTH, SAMPLE_RATE
 
-FRAMES_PER_SECOND = 160
-# A segment of training and of the authors' inference: 308 frames, 30,700 samples at 16 kHz.
-_SEGMENT_FRAMES, _SEGMENT_SECONDS = 308, 30_700 / 16_000
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH
 
-# The parts by the names of their modules. Together they are the whole network.
+# Patterns of the modules' names. Together the parts are the whole network.
 _PARTS = {
     "dense encoder": r"encoder",
     "embeddings": r"unet\.\w+\.embedding",
@@ -37,7 +37,7 @@ class Cost(NamedTuple):
     Attributes:
         parameters: Trainable parameters.
         convolutions: Multiply-accumulates of its convolutions, per second of audio.
-        products: Those of its other matrix products, and of the sums over displacements of a deformable convolution.
+        products: Multiply-accumulates of its other matrix products and of deformable convolutions.
     """
 
     parameters: int
@@ -51,9 +51,9 @@ class Cost(NamedTuple):
 
 
 def costs(config: NetworkConfig) -> dict[str, Cost]:
-    """Cost of every part of a network, counted while one second of audio passes through it without being computed.
+    """Cost of every part of a network, counted in a forward on torch's meta device for one second of audio.
 
-    Element-wise operations (norms, activations, rotations) are left out, as is usual.
+    As is usual, element-wise operations (norms, activations, rotations) are not counted.
 
     Returns:
         Cost by part, and of all parts together under "total".
@@ -85,7 +85,7 @@ def _addcmul_flops(shape: Sequence[int], *_shapes: Any, out_shape: Sequence[int]
 
 
 def state_bytes(config: NetworkConfig) -> int:
-    """Bytes of a network's parameters in float32, as they lie in memory and in a file."""
+    """Bytes of a network's parameters in float32."""
     with torch.device("meta"):
         return sum(tensor.numel() * tensor.element_size() for tensor in Network(config).state_dict().values())
 
@@ -94,25 +94,24 @@ def state_bytes(config: NetworkConfig) -> int:
 def real_time_factors(configs: Sequence[NetworkConfig], rounds: int = 3) -> list[float]:
     """Seconds of processor time per second of audio of each network, on one thread.
 
-    A segment of 308 frames passes through each network in turn, so that whatever else slows the machine down meets
-    all of them alike.
+    The networks are timed in turns on a segment of 308 frames, so that other load on the machine affects all equally.
 
     Args:
         configs: The networks.
-        rounds: Turns; the median is returned.
+        rounds: Number of turns; their median is returned.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         networks = [Network(config).eval() for config in configs]
         turns = [[_seconds(network) for network in networks] for _ in range(rounds + 1)][1:]  # the first warms up
-        return [median(column) / _SEGMENT_SECONDS for column in zip(*turns, strict=True)]
+        return [median(column) / (SEGMENT / SAMPLE_RATE) for column in zip(*turns, strict=True)]
     finally:
         torch.set_num_threads(threads)
 
 
 def _seconds(network: Network) -> float:
-    magnitude: Tensor = torch.rand(1, network.config.bins, _SEGMENT_FRAMES)
+    magnitude: Tensor = torch.rand(1, network.config.bins, 1 + SEGMENT // HOP_LENGTH)
     start = time.process_time()
     network(magnitude, magnitude)
     return time.process_time() - start

@@ -6,18 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imse.nn import compiled
-from imse.nn.convolution import Convolution
-from imse.nn.dense import DenseBlock, norm_prelu
+from imse.nn.constants import NORM_EPSILON
+from imse.nn.dense import DenseBlock
 
 
 class Expand(nn.Module):
     """Double the frequency resolution by sub-pixel convolution.
 
-    The authors expand c to 4c channels, pixel-shuffle to twice the frames and bins, and let a depthwise (1, 3)
-    convolution with stride 2 in time drop every odd frame again. Only the channels that land on even frames are
-    computed here: the result is the same, and the other half of `expand.weight` is kept for the published
-    parameter count and files alone.
+    The authors expand c to 4c channels by a 1x1 convolution and pixel-shuffle them to twice the frames and bins. A
+    depthwise (1, 3) convolution with stride 2 in time then drops every odd frame. Here only the channels that land on
+    even frames are computed, which gives the same result. The other half of `expand.weight` has no effect; it is kept
+    so that published files fit.
 
     Shape:
         - x: [B, c, T, F]; output: [B, c, T, 2F].
@@ -31,8 +30,6 @@ class Expand(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        if compiled.usable(self, x):
-            return compiled.expand(x, self)
         batch, channels, frames, bins = x.shape
         # Channel 4k + 2i + j of the expansion becomes channel k at frame 2t + i and bin 2f + j: keep i = 0.
         even = self.expand.weight.view(channels, 2, 2, channels, 1, 1)[:, 0].flatten(0, 1)
@@ -68,16 +65,19 @@ class MagnitudeDecoder(nn.Module):
         super().__init__()
         self.dense = DenseBlock(channels)
         self.expand = Expand(channels)
-        self.merge = Convolution(channels, 1, 1)
-        self.norm = nn.InstanceNorm2d(1, affine=True)
+        self.merge = nn.Conv2d(channels, 1, 1)
+        self.norm = nn.InstanceNorm2d(1, NORM_EPSILON, affine=True)
         self.prelu = nn.PReLU(1)
-        self.out = Convolution(1, 1, 1)
+        self.out = nn.Conv2d(1, 1, 1)
         self.sigmoid = LearnableSigmoid(bins, ceiling=2.0)
 
+    def features(self, x: Tensor) -> Tensor:
+        """The map [B, 1, T, bins] that the mask is computed from."""
+        activated: Tensor = self.prelu(self.norm(self.merge(self.expand(self.dense(x)))))
+        return activated
+
     def forward(self, x: Tensor) -> Tensor:
-        x = self.merge(self.expand(self.dense(x)))
-        x = self.out(norm_prelu(x, self.norm, self.prelu))
-        mask: Tensor = self.sigmoid(x.squeeze(1).transpose(1, 2))
+        mask: Tensor = self.sigmoid(self.out(self.features(x)).squeeze(1).transpose(1, 2))
         return mask
 
 
@@ -92,14 +92,19 @@ class PhaseDecoder(nn.Module):
         super().__init__()
         self.dense = DenseBlock(channels)
         self.expand = Expand(channels)
-        self.norm = nn.InstanceNorm2d(channels, affine=True)
+        self.norm = nn.InstanceNorm2d(channels, NORM_EPSILON, affine=True)
         self.prelu = nn.PReLU(channels)
-        self.real = Convolution(channels, 1, 1)
-        self.imag = Convolution(channels, 1, 1)
+        self.real = nn.Conv2d(channels, 1, 1)
+        self.imag = nn.Conv2d(channels, 1, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The maps [B, c, T, bins] that real and imaginary part are computed from."""
+        activated: Tensor = self.prelu(self.norm(self.expand(self.dense(x))))
+        return activated
 
     def forward(self, x: Tensor) -> Tensor:
-        x = norm_prelu(self.expand(self.dense(x)), self.norm, self.prelu)
+        x = self.features(x)
         real, imag = self.real(x), self.imag(x)
-        if real.dtype == torch.bfloat16:  # autocast would leave the angle 8 bits
+        if real.dtype == torch.bfloat16:  # under autocast: an angle needs more than its 8 bits
             real, imag = real.float(), imag.float()
         return torch.atan2(imag, real).squeeze(1).transpose(1, 2)

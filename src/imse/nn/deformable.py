@@ -1,17 +1,17 @@
 """Deformable embedding (DE), the embedding of MUSE (arXiv 2406.04589), in plain torch.
 
-A deformable convolution (Dai et al., arXiv 1703.06211) lets every tap of its kernel look beside its place, by an
-offset that is itself computed from the input, and reads the map there by bilinear interpolation.
+A deformable convolution (Dai et al., arXiv 1703.06211) displaces every tap of its kernel by an offset that is computed
+from the input, and reads the map there by bilinear interpolation.
 
-Bilinear interpolation is usually a gather of four corners per tap. Here an offset never exceeds one bin or frame,
-so whatever the nine taps (u, v) of a 3x3 kernel w read lies within 5x5: the operation is a 5x5 depthwise convolution
-whose coefficients differ from place to place,
+Bilinear interpolation is usually a gather of four corners per tap. Here offsets are at most one bin or frame, so the
+nine taps (u, v) of a 3x3 kernel w read within 5x5 positions. The operation is a 5x5 depthwise convolution whose
+coefficients differ from position to position,
 
     y[t, f] = sum over (m, n) in 5x5 of x[t + m - 2, f + n - 2] * coefficient[m, n, t, f]
     coefficient[m, n] = sum over (u, v) in 3x3 of w[u, v] * hat(dt[u, v] - (m - u - 1)) * hat(df[u, v] - (n - v - 1))
 
-with ``hat(d) = max(0, 1 - |d|)``, which is bilinear interpolation. Nothing is gathered, positions are never rounded,
-a neighbour outside the map is a zero of the padding, and the sum over taps is a matrix product over channels.
+with ``hat(d) = max(0, 1 - |d|)``, the weight of bilinear interpolation. Nothing is gathered, no position is rounded,
+zero padding gives the positions outside the map, and the sum over taps is a matrix product over channels.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _sum(x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """`_sum`, whose 25 coefficients are computed once more for the gradient, rather than kept until then."""
+    """`_sum`; the backward pass recomputes the 25 coefficients instead of storing them."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _hats(offsets: Tensor, along: int) -> Tensor:
 def deform(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     """Depthwise 3x3 convolution whose taps are displaced, with zeros outside the map.
 
-    Each of the four corners of an interpolation that lies outside counts zero by itself.
+    Of the four corners of an interpolation, those outside the map count as zeros and the others as they are.
 
     Args:
         x: Maps [B, c, T, F].

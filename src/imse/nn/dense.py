@@ -1,24 +1,19 @@
-"""Dense blocks and the dense encoder (MP-SENet, arXiv 2305.13686), at both ends of the U-Net."""
+"""Dense blocks and the dense encoder (MP-SENet, arXiv 2305.13686)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from imse.nn import compiled
-from imse.nn.convolution import Convolution
-
-
-def norm_prelu(x: Tensor, norm: nn.Module, prelu: nn.Module) -> Tensor:
-    """``prelu(norm(x))`` of an affine instance norm, on maps [B, c, T, F]."""
-    if compiled.usable(norm, x):
-        return compiled.norm_prelu(x, norm, prelu)
-    activated: Tensor = prelu(norm(x))
-    return activated
+from imse.nn.constants import DENSE_DEPTH, NORM_EPSILON
 
 
 class ConvNormPReLU(nn.Sequential):
-    """Convolution with bias, instance norm (affine) over time and frequency, PReLU with a slope per channel."""
+    """Convolution with bias, instance norm (affine) over time and frequency, PReLU with a slope per channel.
+
+    Shape:
+        - input: [B, in_channels, T, F]; output: [B, out_channels, T, F], divided by the stride.
+    """
 
     def __init__(
         self,
@@ -31,32 +26,29 @@ class ConvNormPReLU(nn.Sequential):
         dilation: int | tuple[int, int] = 1,
     ) -> None:
         super().__init__(
-            Convolution(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
-            nn.InstanceNorm2d(out_channels, affine=True),
+            nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
+            nn.InstanceNorm2d(out_channels, NORM_EPSILON, affine=True),
             nn.PReLU(out_channels),
         )
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
-        convolution, norm, prelu = self
-        return norm_prelu(convolution(input), norm, prelu)
-
 
 class DenseBlock(nn.Module):
-    """Four 3x3 layers with dilations 1, 2, 4, 8 along time, each fed by all maps before it, newest first.
+    """Four 3x3 layers with dilations 1, 2, 4 and 8 along time.
+
+    The input of each layer is the concatenation of all maps before it, newest first.
 
     Shape:
         - x: [B, c, T, F]; output, of the last layer alone: [B, c, T, F].
     """
 
-    def __init__(self, channels: int, depth: int = 4) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            ConvNormPReLU(channels * (i + 1), channels, 3, padding=(2**i, 1), dilation=(2**i, 1)) for i in range(depth)
+            ConvNormPReLU(channels * (i + 1), channels, 3, padding=(2**i, 1), dilation=(2**i, 1))
+            for i in range(DENSE_DEPTH)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        if compiled.usable(self, x):
-            return compiled.dense_block(x, self.layers)
         maps = x
         for layer in self.layers:
             x = layer(maps)

@@ -8,30 +8,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from imse.nn import compiled
+from imse.nn.constants import BAND
 
 
 class IDConv(nn.Module):
-    """A large depthwise kernel taken apart: identity, 3x3, a band along frequency and a band along time.
+    """A 1x1 convolution, then four parallel branches: identity, 3x3, a band along frequency and a band along time.
 
-    After a 1x1 convolution, g = c / 8 channels each pass a depthwise 3x3, 1x11 (frequency) and 11x1 (time)
-    convolution; the first c - 3g channels are left as they are.
+    With g = c / 8, the first c - 3g channels are left as they are, and g channels each pass a depthwise 3x3, 1x11
+    (frequency) and 11x1 (time) convolution.
 
     Shape:
         - x: [B, c, T, F]; output: [B, c, T, F].
     """
 
-    def __init__(self, channels: int, band: int = 11) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         g = channels // 8
         self.split = [channels - 3 * g, g, g, g]
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.square = nn.Conv2d(g, g, 3, padding=1, groups=g)
-        self.frequency = nn.Conv2d(g, g, (1, band), padding=(0, band // 2), groups=g)
-        self.time = nn.Conv2d(g, g, (band, 1), padding=(band // 2, 0), groups=g)
+        self.frequency = nn.Conv2d(g, g, (1, BAND), padding=(0, BAND // 2), groups=g)
+        self.time = nn.Conv2d(g, g, (BAND, 1), padding=(BAND // 2, 0), groups=g)
 
     def forward(self, x: Tensor) -> Tensor:
-        if compiled.usable(self, x):
-            return compiled.idconv(x, self)
         identity, square, frequency, time = self.pointwise(x).split(self.split, dim=1)
         return torch.cat([identity, self.square(square), self.frequency(frequency), self.time(time)], dim=1)

@@ -11,14 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Window of each head's refinement convolution, in the order of the heads; fewer heads take the first ones.
+from imse.nn.constants import ATTENTION_EPSILON
+
+# Kernel size of each head's refinement convolution. With n heads, the first n are used.
 _WINDOWS = (3, 3, 5, 5, 5, 7, 7, 7)
 
 
 class Refinement(nn.Module):
-    """A weight between 0 and 1 for each head and position, by a convolution of the head's queries and keys.
+    """A weight between 0 and 1 for each head and position, from a convolution of the head's queries and keys.
 
-    Heads with the same window share one grouped convolution, each head its own group.
+    Heads with the same kernel size share one grouped convolution with a group for each head.
 
     Shape:
         - q, k: [B, heads, d, T, F]; output: [B, heads, 1, T, F].
@@ -47,15 +49,16 @@ class MET(nn.Module):
     .. math::
         y_i = \tau \, \frac{\sum_j v_j + q_i \sum_j k_j^\top v_j}{N + q_i \cdot \sum_j k_j}
 
-    at a cost linear in N, as :math:`K^\top V` is formed first; `Refinement` restores locality. The second path gates
-    the result by a weight per channel (of the input's mean) and a map per channel (of a convolution of the input).
+    at a cost linear in N, as :math:`K^\top V` is computed first. `Refinement` multiplies it by local weights. The
+    second path multiplies the result by a weight per channel (a 1x1 convolution of the input's mean) and by a map per
+    channel (the GELU of two convolutions of the input).
 
     Args:
         channels: Width c, a multiple of the heads.
         heads: Attention heads, at most 8.
 
     Shape:
-        - x: [B, c, T, F]; output: [B, c, T, F]. The rotary table that every attention is given is not used.
+        - x: [B, c, T, F]; output: [B, c, T, F]. The rotary table is not used.
 
     Raises:
         ValueError: The width cannot be split into that many heads.
@@ -81,7 +84,7 @@ class MET(nn.Module):
 
     def forward(self, x: Tensor, _table: Tensor) -> Tensor:
         q, k, v = (part.view(x.shape[0], self.heads, -1, *x.shape[2:]) for part in self.qkv(x).chunk(3, dim=1))
-        q, k = (part / (torch.linalg.vector_norm(part, dim=2, keepdim=True) + 1e-6) for part in (q, k))
+        q, k = (part / (torch.linalg.vector_norm(part, dim=2, keepdim=True) + ATTENTION_EPSILON) for part in (q, k))
         weight = self.refinement(q, k)
         attended = (self._attend(q.flatten(3), k.flatten(3), v.flatten(3)).view_as(v) * weight).flatten(1, 2)
         gate = self.channel(x.mean((2, 3), keepdim=True)) * F.gelu(self.spatial(x))
@@ -92,5 +95,5 @@ class MET(nn.Module):
         """Taylor attention over maps [B, heads, d, N]."""
         positions = q.shape[-1]
         numerator = v.sum(-1, keepdim=True) + v @ k.transpose(2, 3) @ q
-        denominator = positions + k.sum(-1, keepdim=True).transpose(2, 3) @ q + 1e-6
+        denominator = positions + k.sum(-1, keepdim=True).transpose(2, 3) @ q + ATTENTION_EPSILON
         return numerator / denominator * self.temperature

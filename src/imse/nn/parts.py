@@ -1,6 +1,6 @@
-"""The two parts in which the networks of the family differ, by the names that `NetworkConfig` gives them.
+"""The embeddings and attentions that a network can be built with, by their names in `NetworkConfig`.
 
-Another kind is one class and one line here.
+To add one, write its class and add a line here.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from imse.nn.idconv import IDConv
 from imse.nn.mala import MALA
 from imse.nn.met import MET
 
-# What opens a stage: built from its width c, maps [B, c, T, F] to [B, c, T, F].
+# Embeddings: built from the channels c of a stage; they map [B, c, T, F] to [B, c, T, F].
 EMBEDDINGS: dict[str, Callable[[int], nn.Module]] = {"idconv": IDConv, "de": DeformableEmbedding}
 
-# What a block attends with: built from its width c and its level in the U-Net (0 at the full resolution), maps
+# Attentions: built from the channels c of a block and its level in the U-Net (0 is the full resolution); they map
 # (x [B, c, T, F], rotary table of the level) to [B, c, T, F].
 ATTENTIONS: dict[str, Callable[[int, int], nn.Module]] = {
     "mala": lambda channels, _level: MALA(channels),

@@ -1,4 +1,4 @@
-"""Two-dimensional rotary position embedding, shared by every attention of one scale."""
+"""Two-dimensional rotary position embedding; all attentions of one resolution share a table."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import torch
 from torch import Tensor
 
 
-def rotary_table(frames: int, bins: int, head_width: int, like: Tensor) -> Tensor:
-    """Cosine and sine of the angle by which each pair of channels turns at each time-frequency position.
+def rotary_table(frames: int, bins: int, head_size: int, like: Tensor) -> Tensor:
+    """Cosine and sine of the angle by which each pair of channels is rotated at each time-frequency position.
 
-    The first half of a head's channels turns with the time index, the second half with the frequency index, at
-    speeds ``10000 ** -linspace(0, 1, head_width / 4)``: one speed per (even, odd) pair of channels.
+    The first half of a head's channels is rotated by the time index, the second half by the frequency index, each
+    (even, odd) pair of channels at one of the speeds ``10000 ** -linspace(0, 1, head_size / 4)``.
 
     Args:
         frames: Time positions T.
         bins: Frequency positions F.
-        head_width: Channels d of one head, a multiple of 4.
+        head_size: Channels d of one head, a multiple of 4.
         like: A tensor whose device the table is made on.
 
     Returns:
         Table of shape [2, d / 2, T, F] in float32: cosines, then sines.
     """
-    exponents = torch.linspace(0, 1, head_width // 4, dtype=torch.float32, device=like.device)
+    exponents = torch.linspace(0, 1, head_size // 4, dtype=torch.float32, device=like.device)
     speeds = (10000.0**-exponents).view(-1, 1, 1)
     time = torch.arange(frames, dtype=torch.float32, device=like.device).view(1, -1, 1)
     frequency = torch.arange(bins, dtype=torch.float32, device=like.device).view(1, 1, -1)
@@ -32,7 +32,7 @@ def rotary_table(frames: int, bins: int, head_width: int, like: Tensor) -> Tenso
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn each (even, odd) pair of channels by its position's angle.
+    """Rotate each (even, odd) pair of channels by its position's angle.
 
     Args:
         x: Queries or keys of shape [B, heads, d, T * F].

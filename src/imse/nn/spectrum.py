@@ -1,7 +1,4 @@
-"""Waveform to compressed spectrum and back in torch: what `imse.signal.spectrum` computes in numpy, with gradients.
-
-Shapes, constants and the treatment of the two real bins are those of `imse.signal.spectrum`.
-"""
+"""Waveform to compressed spectrum and back in torch: `imse.signal.spectrum`, which uses numpy, with gradients."""
 
 from __future__ import annotations
 
@@ -48,12 +45,12 @@ def stft(waveform: Tensor) -> Tensor:
 def compress(spectrum: Tensor) -> tuple[Tensor, Tensor]:
     """Compressed magnitude and wrapped phase of a complex spectrum [B, 256, T].
 
-    The gradient of the magnitude is held finite at zero; the value is exact.
+    The magnitude has the gradient 0 where the spectrum is 0; the derivative of its formula is infinite there.
     """
     power = spectrum.real.square() + spectrum.imag.square()
     silent = power == 0
     magnitude = torch.where(silent, 1.0, power) ** (COMPRESSION / 2)
-    # The first and the last bin are real: +0 as imaginary part, so that a negative value has phase +pi.
+    # The first and the last bin are real. Their imaginary part is set to +0, so that negative values have phase +pi.
     inner = spectrum.imag[:, 1:-1]
     edge = torch.zeros_like(spectrum.real[:, :1])
     phase = torch.atan2(torch.cat([edge, inner, edge], dim=1), spectrum.real)

@@ -1,4 +1,4 @@
-"""A stage of the U-Net: an embedding, then transformer blocks, around which the stage adds its input."""
+"""A stage of the U-Net: an embedding, transformer blocks and a residual connection around both."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imse.nn import compiled
-from imse.nn.mala import MALA
+from imse.nn.constants import FEED_FORWARD_FACTOR, NORM_EPSILON
 
 
 class ChannelNorm(nn.Module):
     """Division by the standard deviation over channels at each position, with a weight per channel.
 
-    As in the authors' "bias-free" layer norm, the mean is taken off inside the variance alone, not in the numerator:
-    ``x / sqrt(var(x) + 1e-5) * w`` with the biased variance.
+    ``x / sqrt(var(x) + 1e-5) * w`` with the biased variance. As in the authors' "bias-free" layer norm, the mean is
+    not subtracted in the numerator.
 
     Shape:
         - x: [B, c, T, F]; output: [B, c, T, F].
@@ -27,12 +26,15 @@ class ChannelNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = torch.rsqrt(x.var(1, correction=0, keepdim=True) + 1e-5)
+        scale = torch.rsqrt(x.var(1, correction=0, keepdim=True) + NORM_EPSILON)
         return x * scale * self.weight.view(-1, 1, 1)
 
 
 class GatedFeedForward(nn.Module):
-    """1x1 convolution to two maps of 2.66 c channels, depthwise 3x3, one map gated by the GELU of the other, 1x1 back.
+    """Feed-forward network whose hidden map is gated by the GELU of another one.
+
+    A 1x1 convolution to two maps of h = floor(2.66 c) channels each, a depthwise 3x3 convolution, the product
+    ``gelu(a) * b`` of the two maps, and a 1x1 convolution back to c channels. No biases.
 
     Shape:
         - x: [B, c, T, F]; output: [B, c, T, F].
@@ -40,7 +42,7 @@ class GatedFeedForward(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        hidden = int(2.66 * channels)
+        hidden = int(FEED_FORWARD_FACTOR * channels)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
         self.depthwise = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
@@ -52,7 +54,7 @@ class GatedFeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Transformer block: attention and feed-forward, each on the normed input and added to it.
+    """Transformer block: ``x = x + attention(norm1(x))``, then ``x + ffn(norm2(x))``.
 
     Args:
         channels: Width c.
@@ -70,15 +72,9 @@ class Block(nn.Module):
         self.ffn = GatedFeedForward(channels)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:
-        fast = compiled.usable(self, x)
-        if fast and isinstance(self.attention, MALA):
-            x = compiled.mala(x, table, self.norm1, self.attention)
-        else:
-            x = x + self.attention(self.norm1(x), table)
-        if fast:
-            return compiled.feed_forward(x, self.norm2, self.ffn)
-        enriched: Tensor = x + self.ffn(self.norm2(x))
-        return enriched
+        x = x + self.attention(self.norm1(x), table)
+        transformed: Tensor = x + self.ffn(self.norm2(x))
+        return transformed
 
 
 class Stage(nn.Module):

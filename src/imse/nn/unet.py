@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from imse.nn.config import NetworkConfig
-from imse.nn.convolution import Convolution
-from imse.nn.mala import HEAD_WIDTH
+from imse.nn.constants import HEAD_SIZE
 from imse.nn.parts import ATTENTIONS, EMBEDDINGS
 from imse.nn.rotary import rotary_table
 from imse.nn.stage import Stage
@@ -22,8 +21,8 @@ class Down(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            Convolution(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
-            Convolution(in_channels, out_channels // 4, 1, bias=False),
+            nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+            nn.Conv2d(in_channels, out_channels // 4, 1, bias=False),
             nn.PixelUnshuffle(2),
         )
 
@@ -37,8 +36,8 @@ class Up(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            Convolution(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
-            Convolution(in_channels, 4 * out_channels, 1, bias=False),
+            nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+            nn.Conv2d(in_channels, 4 * out_channels, 1, bias=False),
             nn.PixelShuffle(2),
         )
 
@@ -46,8 +45,9 @@ class Up(nn.Sequential):
 class UNet(nn.Module):
     """Features to features for the magnitude and for the phase.
 
-    Five stages go down to a quarter of the resolution and back, each level's encoder output joining its decoder;
-    then each of the two outputs is refined by a stage of its own and added to the input.
+    Five stages process the full, half, quarter, half and full resolution. At half and full resolution, the output of
+    the encoder stage is concatenated to the input of the decoder stage. Two refinement stages follow, one for the
+    magnitude and one for the phase; the output of each passes a 3x3 convolution and is added to the U-Net's input.
 
     Shape:
         - x: [B, c, T, F] with T and F multiples of 4; outputs (magnitude, phase): [B, c, T, F] each.
@@ -68,20 +68,20 @@ class UNet(nn.Module):
         self.down2 = Down(2 * c, 3 * c)
         self.latent = stage(level=2)
         self.up2 = Up(3 * c, 2 * c)
-        self.reduce2 = Convolution(4 * c, 2 * c, 1, bias=False)
+        self.reduce2 = nn.Conv2d(4 * c, 2 * c, 1, bias=False)
         self.decoder2 = stage(level=1)
         self.up1 = Up(2 * c, c)
-        self.reduce1 = Convolution(2 * c, c, 1, bias=False)
+        self.reduce1 = nn.Conv2d(2 * c, c, 1, bias=False)
         self.decoder1 = stage(level=0)
         self.refine_magnitude = stage(level=0)
         self.refine_phase = stage(level=0)
-        self.magnitude_out = Convolution(c, c, 3, padding=1, bias=False)
-        self.phase_out = Convolution(c, c, 3, padding=1, bias=False)
+        self.magnitude_out = nn.Conv2d(c, c, 3, padding=1, bias=False)
+        self.phase_out = nn.Conv2d(c, c, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         frames, bins = x.shape[2:]
-        # One table per resolution, for all blocks of all stages that work there.
-        full, half, quarter = (rotary_table(frames // r, bins // r, HEAD_WIDTH, like=x) for r in (1, 2, 4))
+        # One table for each resolution; all blocks at that resolution share it.
+        full, half, quarter = (rotary_table(frames // r, bins // r, HEAD_SIZE, like=x) for r in (1, 2, 4))
         skip1 = self.encoder1(x, full)
         skip2 = self.encoder2(self.down1(skip1), half)
         deepest = self.latent(self.down2(skip2), quarter)

@@ -21,6 +21,7 @@ from imse.nn import Network
 from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
 from imse.train.growth import deepen
+from imse.train.kernels import accelerate
 from imse.train.mixing import Draw
 from imse.train.objective import Objective, enhance
 from imse.train.recipe import Recipe, RecipeError
@@ -85,8 +86,10 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay
         )
-        # The average starts as a copy, so it has to be made before the network is compiled.
+        # The average starts as a copy. It is made first, so that it is neither accelerated nor compiled.
         self._average = AveragedModel(self.network, multi_avg_fn=_moving(optim.ema)) if optim.ema else None
+        if fabric.device.type == "cpu":
+            accelerate(self.network)
         if optim.compile:
             self.network.compile()
         self._wrapped, self._stepper = fabric.setup(self.network, self._optimizer)

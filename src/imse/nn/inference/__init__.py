@@ -1,9 +1,11 @@
-"""A network in the form in which it is exported: the same function of its inputs, as a graph that runs faster.
+"""A network in the form in which it is exported: the same function, as a graph that runs faster.
 
-What costs time in a runtime such as ONNX Runtime is not the multiplications alone but every pass over a feature map.
-So the weights are rewritten once (norm weights into the convolutions that follow them, one-by-one convolutions into
-their neighbours) and the operations between convolutions are chosen from those that a runtime can apply in the
-convolutions' own memory layout. docs/performance.md has what each step is worth. Nothing is trained in this form.
+In a runtime such as ONNX Runtime, every pass over a feature map costs time, not only the multiplications. So weights
+are merged (norm weights into the convolutions that follow, 1x1 convolutions into their neighbours), and the operations
+between convolutions are those that a runtime can apply in the convolutions' own memory layout. docs/performance.md
+lists what each step gains. This form is not trained.
+
+Each module here holds the inference forms of the module of the same name in `imse.nn`.
 """
 
 from __future__ import annotations
@@ -18,18 +20,16 @@ from torch import nn
 from imse.nn.decoders import MagnitudeDecoder, PhaseDecoder
 from imse.nn.dense import ConvNormPReLU, DenseBlock
 from imse.nn.idconv import IDConv
-from imse.nn.inference.ends import (
-    InferenceConvNormPReLU,
-    InferenceDenseBlock,
-    InferenceMagnitudeDecoder,
-    InferencePhaseDecoder,
-)
-from imse.nn.inference.stage import InferenceBlock, InferenceDown, InferenceIDConv
+from imse.nn.inference.decoders import InferenceMagnitudeDecoder, InferencePhaseDecoder
+from imse.nn.inference.dense import InferenceConvNormPReLU, InferenceDenseBlock
+from imse.nn.inference.idconv import InferenceIDConv
+from imse.nn.inference.stage import InferenceBlock
+from imse.nn.inference.unet import InferenceDown
 from imse.nn.network import Network
 from imse.nn.stage import Block
 from imse.nn.unet import Down
 
-# Each form is built from the part that it stands for; parts without one stay as they are.
+# The inference form of each part is built from the part. Parts without one stay as they are.
 _FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     Block: InferenceBlock,
     IDConv: InferenceIDConv,
@@ -43,10 +43,10 @@ _FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
 
 @torch.no_grad()
 def inference_form(network: Network) -> nn.Module:
-    """The network rewritten for inference; `network` itself is left alone.
+    """The network rewritten for inference; `network` itself is not changed.
 
     Returns:
-        A module in evaluation mode with the inputs and outputs of `Network.forward`, equal to it but for rounding.
+        A module in evaluation mode with the inputs and outputs of `Network.forward`, equal to it up to rounding.
     """
     form = copy.deepcopy(network)
     _rewrite(form)
@@ -55,7 +55,9 @@ def inference_form(network: Network) -> nn.Module:
 
 def _rewrite(module: nn.Module) -> None:
     for name, child in module.named_children():
-        if type(child) in _FORMS:
-            setattr(module, name, _FORMS[type(child)](child))
+        # A subclass counts too: training may have replaced a part by its accelerated form.
+        form = next((form for part, form in _FORMS.items() if isinstance(child, part)), None)
+        if form:
+            setattr(module, name, form(child))
         else:
             _rewrite(child)

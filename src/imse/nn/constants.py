@@ -1,0 +1,30 @@
+"""The numbers that all networks of the family share, whatever their `NetworkConfig`.
+
+The compiled code states them in ``native/common/architecture.h``.
+"""
+
+from __future__ import annotations
+
+LEVELS = 3
+"""Resolutions of the U-Net; each has half the frames and bins of the one before."""
+
+HEAD_SIZE = 8
+"""Channels d of one head of MALA; every width of the network is a multiple of it."""
+
+BAND = 11
+"""Taps of the two band kernels of IDConv."""
+
+FEED_FORWARD_FACTOR = 2.66
+"""Hidden channels of the feed-forward network for each of its input channels; the product is rounded down."""
+
+DENSE_DEPTH = 4
+"""Layers of a dense block."""
+
+NORM_EPSILON = 1e-5
+"""Added to the variance in instance norms and channel norms."""
+
+ATTENTION_EPSILON = 1e-6
+"""Added to what an attention divides by."""
+
+BINS_MULTIPLE = 128
+"""Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""

@@ -1,0 +1,103 @@
+"""Where the compiled library is kept, and what happens when it cannot be compiled or loaded."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from imse import native
+from imse.errors import ImseError
+from imse.native import build
+from imse.native.build import CompilationError
+from imse.train.kernels import library
+from imse.train.kernels.cache import library_path
+
+
+@pytest.fixture
+def empty_cache(
+    kernels: Path,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Path]:
+    """The library's file in a cache where there is none yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library._library.cache_clear()
+    yield library_path()
+    library._library.cache_clear()
+
+
+@pytest.mark.usefixtures("kernels")
+def test_each_machine_instruction_set_source_and_flag_has_its_own_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = [library_path()]
+    with patch.object(platform, "machine", return_value="another"):
+        paths.append(library_path())
+    with patch.object(native, "kernels", return_value="another"):
+        paths.append(library_path())
+    shutil.copytree(build.SOURCES, tmp_path / "native", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    monkeypatch.setattr(build, "SOURCES", tmp_path / "native")
+    assert library_path() == paths[0]
+    for file in (*build.SOURCES.rglob("*.h"), *build.SOURCES.rglob("*.cpp")):
+        file.write_text(file.read_text() + "\n")
+        paths.append(library_path())
+    script = tmp_path / "build.py"
+    script.write_text(Path(build.__file__).read_text().replace("-O3", "-O2"))
+    monkeypatch.setattr(build, "__file__", str(script))
+    paths.append(library_path())
+    assert len(set(paths)) == len(paths) > 10
+
+
+def test_it_is_compiled_once(empty_cache: Path, kernels: Path) -> None:
+    assert not library.available()
+    with patch.object(library, "build_training", lambda path, _: shutil.copy(kernels, path)):
+        assert library.prepare() is None
+    assert library.available()
+    assert empty_cache.is_file()
+    with patch.object(library, "build_training", side_effect=AssertionError):
+        assert library.prepare() is None
+
+
+def test_a_library_that_cannot_be_loaded_is_compiled_again(empty_cache: Path, kernels: Path) -> None:
+    empty_cache.parent.mkdir(parents=True)
+    empty_cache.write_bytes(b"not a library")
+    assert not library.available()
+    with patch.object(library, "build_training", lambda path, _: shutil.copy(kernels, path)):
+        assert library.prepare() is None
+    assert library.available()
+
+
+def test_a_new_library_that_cannot_be_loaded_is_reported(empty_cache: Path) -> None:
+    with patch.object(library, "build_training", lambda path, _: path.write_bytes(b"not a library")):
+        reason = library.prepare()
+    assert reason is not None
+    assert empty_cache.name in reason
+    assert len(reason.splitlines()) == 1
+    assert not library.available()
+
+
+def test_a_compiler_that_fails_is_quoted_in_one_line(empty_cache: Path) -> None:
+    said = "In file included from training.cpp:1:\nsimd.h:3:1: error: no such type\n   3 | Vec x;\n"
+    with patch.object(library, "build_training", side_effect=CompilationError(said)):
+        assert library.prepare() == "simd.h:3:1: error: no such type"
+    assert not empty_cache.exists()
+
+
+def test_without_the_engine_there_are_no_kernels() -> None:
+    library._library.cache_clear()
+    with patch.object(native, "kernels", side_effect=ImseError("the compiled engine is not there")):
+        assert library.prepare() == "the compiled engine is not there"
+    library._library.cache_clear()
+
+
+def test_a_cache_that_cannot_be_written_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    library._library.cache_clear()
+    assert "file" in (library.prepare() or "")
+    library._library.cache_clear()
