@@ -10,7 +10,6 @@ _EXTRAS = {
     "pesq": "eval",
     "pyroomacoustics": "train",
     "pystoi": "eval",
-    "safetensors": "torch",
     "speechmos": "eval",
     "tensorboard": "train",
     "torch": "torch",
@@ -19,6 +18,10 @@ _EXTRAS = {
 
 class ImseError(Exception):
     """Base of the errors that the command line prints in one line, without a traceback."""
+
+
+class UnsupportedWeightsError(ImseError):
+    """Weights that an engine cannot run, but another one may."""
 
 
 def describe(error: BaseException) -> str:

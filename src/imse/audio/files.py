@@ -1,24 +1,16 @@
-"""Which files are audio, by their names."""
+"""Which files are audio, and which are results of ours, by their names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from imse.atomic_write import is_partial
+from imse.atomic_write import is_temporary
+from imse.audio.formats import AV_EXTENSIONS, SNDFILE_EXTENSIONS
 
-STDIO = Path("-")
-"""Standard input or output, as a path."""
-
-SNDFILE_EXTENSIONS = frozenset(
-    {
-        ".wav", ".wave", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3",
-        ".aif", ".aiff", ".aifc", ".caf", ".au", ".snd", ".sph", ".nist",
-    }
-)  # fmt: skip
-AV_EXTENSIONS = frozenset(
-    {".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".avi", ".wma", ".3gp", ".amr"}
-)
+ENHANCED_SUFFIX = ".enhanced"
+"""What `imse enhance` puts before the extension of a file, and after the name of a folder, that it writes beside its
+input."""
 
 
 def is_audio(path: Path) -> bool:
@@ -43,7 +35,7 @@ def _audio_under(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     if here in above:
         return
     for path in folder.iterdir():
-        if path.name.startswith(".") or is_partial(path):
+        if path.name.startswith(".") or is_temporary(path):
             continue
         if path.is_dir():
             yield from _audio_under(path, (*above, here))

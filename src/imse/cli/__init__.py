@@ -11,7 +11,7 @@ from imse import __version__
 from imse.cli.bench import bench
 from imse.cli.convert import convert
 from imse.cli.data import data
-from imse.cli.enhance import enhance
+from imse.cli.enhance import enhance_command
 from imse.cli.evaluate import evaluate
 from imse.cli.export import export
 from imse.cli.info import info
@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(enhance)
+app.command("enhance")(enhance_command)
 app.command()(info)
 app.command()(export)
 app.command()(convert)

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from imse.engine import AUTO, ENGINES
 from imse.errors import ImseError
 from imse.processors import processors
 
 
-def enhance(
+def enhance_command(
     inputs: Annotated[
         list[Path],
         typer.Argument(metavar="INPUT", help="Audio files, folders (searched recursively), or - for WAV from stdin."),
@@ -29,13 +30,15 @@ def enhance(
     ] = None,
     weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
     engine: Annotated[
-        Literal["auto", "native", "onnx", "torch", "torch-bf16"],
+        str,
         typer.Option(
-            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest."
+            metavar="|".join((AUTO, *ENGINES)),
+            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest.",
         ),
-    ] = "auto",
+    ] = AUTO,
     threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processor threads per file. Default: what the jobs leave.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processor threads per file. Default: processors divided by jobs."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Files at the same time. Default: one per processor.")
