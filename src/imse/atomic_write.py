@@ -52,7 +52,7 @@ def atomic_write(path: Path, several_writers: bool = False) -> Iterator[BinaryIO
         ImseError: `path` is a device or a pipe, or another run writes it at the same time.
     """
     with _errors_named(path):
-        target = path.resolve()
+        target = _resolved(path)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if target.exists() and not target.is_file():
@@ -91,7 +91,7 @@ def require_writable(path: Path) -> None:
         ImseError: `path` is a folder or a device, or lies where no file and no folder can be made.
     """
     with _errors_named(path):
-        target = path.resolve()
+        target = _resolved(path)
         if target.exists() and not target.is_file():
             raise ImseError(f"{path}: not a file; name a file to write")
         parent = next(folder for folder in target.parents if folder.exists())
@@ -116,6 +116,13 @@ class _NamedFile(io.FileIO):
             while left:
                 left = left[super().write(left) :]
         return size
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # until Python 3.12; later an OSError
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
 
 
 def _temporary_name(name: str, token: str) -> str:

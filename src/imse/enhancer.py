@@ -145,12 +145,13 @@ class Enhancer:
             concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
-        check_extension(target)
-        if target != STDIO:
-            require_writable(target)
         with open_reader(source) as reader:
             sample_rate = reader.info.sample_rate
             _check_rate(sample_rate)
+            # Before the first pass, which may take a while.
+            check_extension(target)
+            if target != STDIO:
+                require_writable(target)
             done = 0
 
             def blocks() -> Iterator[Block]:

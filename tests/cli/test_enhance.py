@@ -6,12 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+
+from audio.material import not_root
+from imse import Enhancer
+from imse.cli.batch import Task, find_tasks, run
+from imse.enhancer import FileResult
+from imse.errors import describe
 
 Floats = NDArray[np.float32]
 
@@ -118,6 +126,62 @@ def test_a_folder_of_all_sorts(tmp_path: Path, short: Path, light_weights: Path)
         assert sum(bad in line for line in lines) == 1
     assert "3 of 5 files failed" in lines[-1]
     assert "Traceback" not in result.stderr.decode()
+
+
+def test_odd_names_and_circular_links(tmp_path: Path, short: Path, small_weights: Path) -> None:
+    """A name that is not UTF-8 is a name like any other; a link to itself costs a line, not the rest of the folder."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    out.mkdir()
+    names = [b"M\xfcller.wav", b"good.wav", b"line\nbreak.wav"]
+    for name in [*names, b"loop.wav"]:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(short.read_bytes())
+    (out / "loop.wav").symlink_to("loop.wav")
+    result = imse("enhance", folder, "-o", out, "--weights", small_weights)
+    assert {os.fsencode(path.name) for path in out.iterdir() if path.exists()} == set(names)
+    assert error_lines(result) == [
+        f"imse: {out}/loop.wav: too many levels of symbolic links",
+        "imse: 1 of 4 files failed",
+    ]
+    assert result.returncode == 1
+    again = imse("enhance", folder, "-o", out, "--weights", small_weights)
+    assert f"imse: {out}/M\\xfcller.wav: already there; --overwrite replaces it" in error_lines(again)
+    assert f"imse: {out}/line\\nbreak.wav: already there; --overwrite replaces it" in error_lines(again)
+
+
+def test_folders_that_cannot_be_read_are_passed_over() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, closed = Path(name, "in"), Path(name, "in", "closed")
+        closed.mkdir(parents=True)
+        (folder / "a.wav").touch()
+        for path in (Path(name), folder):
+            path.chmod(0o755)
+        closed.chmod(0o000)
+        errors: list[OSError] = []
+        with not_root():
+            tasks = find_tasks([folder], None, errors.append)
+        assert [task.source for task in tasks] == [folder / "a.wav"]
+        assert [describe(error) for error in errors] == [f"{closed}: permission denied"]
+
+
+def test_out_of_memory_is_the_failure_of_one_file(
+    short: Path, small_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enhancer = Enhancer(small_weights)
+    enhance_file = enhancer.enhance_file
+
+    def fail_once(source: Path, *arguments: Any) -> FileResult:
+        if source.name == "large.wav":
+            raise MemoryError
+        return enhance_file(source, *arguments)
+
+    monkeypatch.setattr(enhancer, "enhance_file", fail_once)
+    tasks = [
+        Task(source, source.with_name(f"{source.stem}.out.wav")) for source in (short.with_name("large.wav"), short)
+    ]
+    outcome = run(enhancer, tasks, jobs=1, overwrite=False)
+    assert (outcome.done, outcome.failed) == (1, 1)
+    assert capsys.readouterr().err == f"imse: {short.with_name('large.wav')}: not enough memory\n"
 
 
 def test_a_folder_beside_itself(tmp_path: Path, short: Path, light_weights: Path) -> None:

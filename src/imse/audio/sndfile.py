@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -133,7 +134,8 @@ class SndfileWriter:
 
 def _opened(path: Path, name: str) -> soundfile.SoundFile:
     try:
-        return soundfile.SoundFile(path)
+        # soundfile itself cannot encode a name whose bytes are not UTF-8.
+        return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
         raise NotSoundError(f"{name}: not audio that can be read ({_reason(error)})") from error
     except TypeError as error:  # .raw: soundfile asks what is in it

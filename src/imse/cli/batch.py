@@ -16,7 +16,7 @@ from types import FrameType
 from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio
 from imse.cli.progress import Bars
 from imse.enhancer import Enhancer, FileResult
-from imse.errors import ImseError, describe
+from imse.errors import ImseError, describe, printable
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,18 @@ class Outcome:
     seconds: float = 0.0
 
 
-def find_tasks(inputs: list[Path], output: Path | None) -> list[Task]:
+def find_tasks(inputs: list[Path], output: Path | None, on_error: Callable[[OSError], None]) -> list[Task]:
     """What is to be read, and where each result goes.
+
+    Args:
+        inputs: Files, and folders to search.
+        output: A file, a folder, or None for places beside the inputs.
+        on_error: Called with the error of a folder that cannot be read, which is then passed over.
 
     Raises:
         ImseError: A folder without audio, two inputs with one output, or an output that does not fit the inputs.
     """
-    tasks = [task for path in inputs for task in _tasks_of(path, output, single=len(inputs) == 1)]
+    tasks = [task for path in inputs for task in _tasks_of(path, output, len(inputs) == 1, on_error)]
     by_target: dict[Path, Task] = {}
     for task in tasks:
         other = by_target.setdefault(task.target, task)
@@ -83,7 +88,7 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
                     outcome.done += 1
                     outcome.seconds += seconds
                 if message:
-                    bars.print(f"imse: {message}")
+                    bars.print(f"imse: {printable(message)}")
     return outcome
 
 
@@ -105,7 +110,7 @@ def _results(
             raise
 
 
-def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
+def _tasks_of(path: Path, output: Path | None, single: bool, on_error: Callable[[OSError], None]) -> Iterator[Task]:
     if path == STDIO:
         if output is None:
             raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
@@ -121,7 +126,7 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
         inside = path.resolve() in root.resolve().parents
         found = [
             file
-            for file in find_audio(path)
+            for file in find_audio(path, on_error)
             if not _is_result(file) and not (inside and Path(os.path.realpath(file)).is_relative_to(root.resolve()))
         ]
         if not found:
@@ -162,6 +167,8 @@ def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cance
         if not overwrite and task.target != STDIO and task.target.exists():
             raise ImseError(f"{task.target}: already there; --overwrite replaces it")
         return enhancer.enhance_file(task.source, task.target, partial(bars.update, task.source), cancelled)
+    except MemoryError:
+        raise ImseError(f"{task.source}: not enough memory") from None
     finally:
         bars.finish(task.source)
 

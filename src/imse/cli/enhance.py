@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from imse.engine import AUTO, ENGINES
-from imse.errors import ImseError
+from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 
 
@@ -69,7 +69,13 @@ def enhance_command(
     from imse.cli.batch import find_tasks, run
     from imse.enhancer import Enhancer
 
-    tasks = find_tasks(inputs, output)
+    unreadable = []
+
+    def report(error: OSError) -> None:
+        typer.echo(f"imse: {describe(error)}", err=True)
+        unreadable.append(error)
+
+    tasks = find_tasks(inputs, output, report)
     to_stdout = STDIO in (task.target for task in tasks)
     jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
     threads = threads or max(1, processors() // jobs)
@@ -84,6 +90,10 @@ def enhance_command(
     elapsed = time.perf_counter() - started
     if outcome.done:
         factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
-        typer.echo(f"{outcome.place}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
-    if outcome.failed:
-        raise ImseError(f"{outcome.failed} of {len(tasks)} files failed")
+        typer.echo(
+            f"{printable(outcome.place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout
+        )
+    failures = [f"{outcome.failed} of {len(tasks)} files failed"] * (outcome.failed > 0)
+    failures += [f"{len(unreadable)} folders could not be read"] * (len(unreadable) > 0)
+    if failures:
+        raise ImseError("; ".join(failures))

@@ -66,6 +66,9 @@ class NativeEngine:
             raise UnsupportedWeightsError(
                 f"{weights}: the compiled engine needs a multiple of 128 bins, not {config['bins']}: use --engine torch"
             )
+        # The compiled kernels clip what they compute: NaN would come out as noise.
+        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+            raise ImseError(f"{weights}: damaged weights: NaN or infinite values")
         try:
             self._network = NativeNetwork(config["channels"], config["blocks"], config["bins"], tensors, threads)
         except ImseError as error:
