@@ -16,7 +16,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+from imse.processors import THREAD_VARIABLES
+
+os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")
 
 import per_frame
 from imse.evaluate import MEASURES, score

@@ -19,7 +19,7 @@ import soundfile
 from pesq import PesqError, pesq
 
 from imse.engine.onnx import OnnxEngine
-from imse.signal.segments import SEGMENT, OverlappingSegments, PaperSegments, Segmentation, process
+from imse.signal.segments import SEGMENT, OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 
 VOICES = ("vctk_nehasb", "vcc2018", "librispeech_resemblyzer")
@@ -43,10 +43,10 @@ class Extension(OverlappingSegments):
 
     def extend(self, segment: Floats, samples: int) -> Floats:
         """See `imse.signal.segments.Segmentation.extend`."""
-        missing = samples - segment.shape[1]
+        missing = samples - len(segment)
         if self.mode is None or not missing:
             return segment
-        return np.pad(segment, [(0, 0), (0, missing)], mode=self.mode)  # type: ignore[call-overload, no-any-return]
+        return np.pad(segment, [(0, missing), (0, 0)], mode=self.mode)  # type: ignore[call-overload, no-any-return]
 
 
 def candidates() -> dict[str, tuple[Segmentation, tuple[str, ...]]]:
@@ -89,11 +89,11 @@ def score(engine: OnnxEngine, segmentation: Segmentation, mixture: Mixture) -> f
     scale = np.float32(1 / np.sqrt(np.mean(np.square(mixture.noisy, dtype=np.float64))))
 
     def network(segments: list[Floats]) -> list[Floats]:
-        inputs = np.concatenate(segments)
-        return [engine(inputs * scale).waveform / scale]
+        inputs = np.concatenate(segments, axis=1).T
+        return [engine(inputs * scale).waveform.T / scale]
 
-    noisy = mixture.noisy[np.newaxis]
-    enhanced = np.concatenate(list(process([noisy], noisy.shape[1], segmentation, network)), axis=1)[0]
+    noisy = mixture.noisy[:, np.newaxis]
+    enhanced = np.concatenate(list(run_in_segments([noisy], len(noisy), segmentation, network)))[:, 0]
     try:
         return float(pesq(SAMPLE_RATE, mixture.clean, enhanced, "wb"))
     except PesqError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 # One test process per processor, of one thread each: threads of several would wait for each other at every operation.
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+
+from imse import native
+from imse.engine import ENGINES
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared"
@@ -66,6 +70,21 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", params=["native", "onnx"])
+def light_engine(request: pytest.FixtureRequest) -> str:
+    """The engines of the light install, one after the other."""
+    if request.param == "native" and not native.available():
+        assert not any(map(shutil.which, ("c++", "g++", "clang++"))), "install imse again: it has no compiled engine"
+        pytest.skip("no C++ compiler was there when imse was installed")
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def light_weights(light_engine: str, small_weights: Path) -> Path:
+    """The small network as a file that the engine takes by default."""
+    return small_weights.with_suffix(ENGINES[light_engine].suffix)
+
+
 @pytest.fixture(scope="session")
 def small_onnx(small_weights: Path) -> Path:
     """The ONNX file of the small network."""
@@ -90,4 +109,11 @@ def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
     path = tmp_path_factory.mktemp("published") / "imse.onnx"
     export_onnx(load(reference / "imse_g_best_pesq_3.399"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def published_weights(request: pytest.FixtureRequest, light_engine: str) -> Path:
+    """The published weights as a file that the engine takes by default."""
+    path: Path = request.getfixturevalue({"native": "published_safetensors", "onnx": "published_onnx"}[light_engine])
     return path

@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.material import not_root, read, rewrite, speechlike
-from imse.atomic_write import Sink, is_partial
-from imse.audio import AudioInfo, find_audio, open_reader, open_writer
+from audio.material import not_root, open_writer_like, read, rewrite, speechlike
+from imse.atomic_write import atomic_write, is_temporary
+from imse.audio import AudioInfo, find_audio, open_reader
+from imse.audio.callbacks import CallbackFile
 from imse.errors import ImseError, describe
 
 INFO = AudioInfo(16_000, 1, 16_000, "WAV", "PCM_16", ".wav")
@@ -30,7 +31,7 @@ EXTENSIONS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".m4a", ".mka"]
 
 
 def write(target: Path, seconds: int = 1, then: BaseException | None = None) -> None:
-    with open_writer(target, INFO) as writer:
+    with open_writer_like(target, INFO) as writer:
         for _ in range(seconds):
             writer.write(speechlike(16_000, 16_000))
         if then is not None:
@@ -62,7 +63,7 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="no"):
         write(target, then=ValueError("no"))
     assert target.read_bytes() == b"old"
-    with open_writer(target, INFO) as writer:
+    with open_writer_like(target, INFO) as writer:
         writer.write(speechlike(16_000, 16_000))
         assert target.read_bytes() == b"old"
     assert read(target)[0].frames == 16_000
@@ -95,7 +96,14 @@ def running(code: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]
     """A Python that has printed its first line."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    # A background job of a script ignores SIGINT, and so would what it starts.
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         try:
@@ -111,9 +119,9 @@ def test_a_killed_run_leaves_nothing_under_the_name_and_the_next_one_cleans_up(t
         process.wait()
     (left,) = tmp_path.iterdir()
     assert left != target
-    assert is_partial(left)
+    assert is_temporary(left)
     assert find_audio(tmp_path) == []
-    with open_writer(target, INFO) as writer:
+    with open_writer_like(target, INFO) as writer:
         writer.write(speechlike(16_000, 16_000))
     assert list(tmp_path.iterdir()) == [target]
 
@@ -129,15 +137,15 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
 def test_an_interrupt_while_a_library_calls_back_is_not_lost(
     extension: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    write_through = Sink.write
+    write_through = CallbackFile.write
     calls = itertools.count()
 
-    def interrupted(self: Sink, data: bytes) -> int:
+    def interrupted(self: CallbackFile, data: bytes) -> int:
         if next(calls) == 0:
             signal.raise_signal(signal.SIGINT)
         return write_through(self, data)
 
-    monkeypatch.setattr(Sink, "write", interrupted)
+    monkeypatch.setattr(CallbackFile, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / f"out{extension}", seconds=3)
     assert list(tmp_path.iterdir()) == []
@@ -146,7 +154,7 @@ def test_an_interrupt_while_a_library_calls_back_is_not_lost(
 
 def test_of_two_runs_that_write_the_same_file_the_first_gives_up(tmp_path: Path) -> None:
     target = tmp_path / "out.wav"
-    with pytest.raises(ImseError, match="another run is writing the same file"), open_writer(target, INFO):
+    with pytest.raises(ImseError, match="another run is writing the same file"), open_writer_like(target, INFO):
         write(target, seconds=2)
     assert read(target)[0].frames == 32_000
     assert list(tmp_path.iterdir()) == [target]
@@ -177,7 +185,7 @@ def test_a_file_that_does_not_quite_fit_is_an_error_too(extension: str, missing:
 def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     umask = os.umask(0o027)
     try:
-        with open_writer(tmp_path / "new.wav", INFO) as writer:
+        with open_writer_like(tmp_path / "new.wav", INFO) as writer:
             writer.write(speechlike(10, 16_000))
     finally:
         os.umask(umask)
@@ -188,7 +196,7 @@ def test_permissions_of_a_file_that_is_replaced_stay(tmp_path: Path) -> None:
     target = tmp_path / "old.wav"
     target.touch()
     target.chmod(0o604)
-    with open_writer(target, INFO) as writer:
+    with open_writer_like(target, INFO) as writer:
         writer.write(speechlike(10, 16_000))
     assert stat.S_IMODE(target.stat().st_mode) == 0o604
 
@@ -201,7 +209,7 @@ def test_a_symbolic_link_stays_one(there: bool, tmp_path: Path) -> None:
     if there:
         real.touch()
     link.symlink_to(real)
-    with open_writer(link, INFO) as writer:
+    with open_writer_like(link, INFO) as writer:
         writer.write(speechlike(10, 16_000))
     assert link.is_symlink()
     assert read(real)[0].frames == 10
@@ -210,7 +218,7 @@ def test_a_symbolic_link_stays_one(there: bool, tmp_path: Path) -> None:
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "out.wav"
-    with open_writer(target, INFO) as writer:
+    with open_writer_like(target, INFO) as writer:
         writer.write(speechlike(10, 16_000))
     assert target.is_file()
 
@@ -218,7 +226,7 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [200, 255])
 def test_names_may_be_as_long_as_the_file_system_allows(length: int, tmp_path: Path) -> None:
     target = tmp_path / f"{'é' * ((length - 4) // 2)}.wav"
-    with open_writer(target, INFO) as writer:
+    with open_writer_like(target, INFO) as writer:
         writer.write(speechlike(10, 16_000))
     assert list(tmp_path.iterdir()) == [target]
 
@@ -227,17 +235,17 @@ def test_a_folder_or_a_pipe_is_not_overwritten(tmp_path: Path) -> None:
     folder, pipe = tmp_path / "folder.wav", tmp_path / "pipe.wav"
     folder.mkdir()
     os.mkfifo(pipe)
-    with pytest.raises(IsADirectoryError) as caught, open_writer(folder, INFO):
+    with pytest.raises(IsADirectoryError) as caught, open_writer_like(folder, INFO):
         pass
     assert describe(caught.value) == f"{folder}: is a directory"
-    with pytest.raises(ImseError, match=r"pipe\.wav: a device or a pipe"), open_writer(pipe, INFO):
+    with pytest.raises(ImseError, match=r"pipe\.wav: a device or a pipe"), open_writer_like(pipe, INFO):
         pass
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_the_name_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "out.wav"
-    with pytest.raises(NotADirectoryError) as caught, open_writer(target, INFO):
+    with pytest.raises(NotADirectoryError) as caught, open_writer_like(target, INFO):
         pass
     assert describe(caught.value) == f"{target}: not a directory"
 
@@ -259,3 +267,26 @@ def test_a_source_that_cannot_be_read_leaves_no_output(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
     with open_reader(source) as reader:
         assert reader.info.frames == 2
+
+
+def test_several_writers_of_the_same_content_do_not_disturb_each_other(tmp_path: Path) -> None:
+    target = tmp_path / "cache.npz"
+    with atomic_write(target, several_writers=True) as one:
+        one.write(b"content")
+        with atomic_write(target, several_writers=True) as other:
+            np.savez(other, samples=np.arange(5))
+        assert list(np.load(target)["samples"]) == [0, 1, 2, 3, 4]
+    assert target.read_bytes() == b"content"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_is_an_error_of_plain_writes_too(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    with (
+        pytest.raises(OSError, match="File too large") as caught,
+        files_of_at_most(5_000),
+        atomic_write(target) as file,
+    ):
+        file.write(bytes(10_000))
+    assert describe(caught.value) == f"{target}: file too large"
+    assert list(tmp_path.iterdir()) == []

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import CancelledError
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+import imse
 from imse import Enhancer
+from imse.engine import AUTO, ENGINES, open_engine
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
@@ -23,13 +29,13 @@ Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def small(small_onnx: Path) -> Enhancer:
-    return Enhancer(small_onnx)
+def small(light_weights: Path) -> Enhancer:
+    return Enhancer(light_weights)
 
 
 @pytest.fixture(scope="module")
-def published(published_onnx: Path) -> Enhancer:
-    return Enhancer(published_onnx)
+def published(published_weights: Path) -> Enhancer:
+    return Enhancer(published_weights)
 
 
 def snr_db(signal: Floats, estimate: Floats) -> float:
@@ -117,6 +123,74 @@ def test_wrong_arrays(small: Enhancer, x: NDArray[np.float64], sample_rate: int,
         small.enhance(x, sample_rate)
 
 
+def test_loudest_arrays(small: Enhancer) -> None:
+    with pytest.raises(ImseError, match="samples beyond 1e\\+37"):
+        small.enhance(np.full(5_000, 3e38, np.float32), 44_100)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_an_error_that_names_them(
+    light_engine: str, small_weights: Path, recording: Floats, tmp_path: Path, value: float
+) -> None:
+    import torch
+
+    from imse.checkpoint import load, save
+    from imse.weights.export import export_onnx
+
+    network = load(small_weights)
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, value)
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    weights = tmp_path / f"broken{ENGINES[light_engine].suffix}"
+    (save if weights.suffix == ".safetensors" else export_onnx)(network, weights)
+    soundfile.write(source, recording[:20_000], 16_000)
+    with pytest.raises(ImseError) as caught:
+        Enhancer(weights).enhance_file(source, target)
+    assert str(caught.value).startswith(f"{weights}: damaged weights: ")
+    assert set(tmp_path.iterdir()) == {source, weights}
+
+
+def test_progress_and_cancellation(small: Enhancer, recording: Floats, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, np.tile(recording, 3), 16_000)
+    told: list[tuple[float, float]] = []
+    result = small.enhance_file(source, target, lambda done, total: told.append((done, total)))
+    assert result.seconds == pytest.approx(3 * len(recording) / 16_000)
+    assert result.damage is None
+    assert told == sorted(told)
+    assert 0 < told[-1][0] < told[-1][1] == result.seconds
+
+    before = target.read_bytes()
+    cancelled = Event()
+
+    def cancel_midway(done: float, _total: float) -> None:
+        if done:
+            cancelled.set()
+
+    with pytest.raises(CancelledError):
+        small.enhance_file(source, target, cancel_midway, cancelled)
+    assert target.read_bytes() == before
+    assert set(tmp_path.iterdir()) == {source, target}
+
+
+def test_an_input_that_shrinks_while_it_is_read_is_an_error(small: Enhancer, recording: Floats, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, np.tile(recording, 3), 16_000)
+
+    def shrink(done: float, _total: float) -> None:
+        if done:
+            os.truncate(source, 200_000)
+
+    with pytest.raises(ImseError, match=r"in\.wav: changed while it was read"):
+        small.enhance_file(source, target, shrink)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_names_of_the_package() -> None:
+    assert {"Enhancer", "ImseError", "enhance"} <= set(dir(imse))
+    assert imse.ImseError is ImseError
+
+
 def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no network")
     for arguments, message in [
@@ -132,18 +206,18 @@ def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
             Enhancer(**({"weights": small_onnx} | arguments))  # type: ignore[operator]
 
 
-def test_attenuation_limit(small: Enhancer, small_onnx: Path, recording: Floats) -> None:
+def test_attenuation_limit(small: Enhancer, light_weights: Path, recording: Floats) -> None:
     """12 dB: a quarter of the input remains, aligned to the sample."""
-    limited = Enhancer(small_onnx, attenuation_limit_db=12).enhance(recording, 16_000)
+    limited = Enhancer(light_weights, attenuation_limit_db=12).enhance(recording, 16_000)
     kept = 10 ** (-12 / 20)
     expected = kept * recording + (1 - kept) * small.enhance(recording, 16_000)
     np.testing.assert_allclose(limited, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100])
-def test_attenuation_limit_of_zero_changes_no_bit(small_onnx: Path, sample_rate: int) -> None:
+def test_attenuation_limit_of_zero_changes_no_bit(light_weights: Path, sample_rate: int) -> None:
     x = np.random.default_rng(3).standard_normal((30_000, 2))
-    assert Enhancer(small_onnx, attenuation_limit_db=0).enhance(x, sample_rate).tobytes() == x.tobytes()
+    assert Enhancer(light_weights, attenuation_limit_db=0).enhance(x, sample_rate).tobytes() == x.tobytes()
 
 
 @pytest.mark.parametrize("name", ["wav", "wav_short", "wav_long"])
@@ -156,14 +230,12 @@ def test_paper_segments_reproduce_the_authors(reference: Path, weights: str, rec
     np.testing.assert_allclose(enhanced, golden[f"{name}_out"], atol=1e-3)
 
 
-@pytest.mark.parametrize("engine", ["native", "onnx"])
 @pytest.mark.parametrize("name", ["wav", "wav_short", "wav_long"])
-def test_paper_segments_without_torch(request: pytest.FixtureRequest, reference: Path, name: str, engine: str) -> None:
+def test_paper_segments_without_torch(published_weights: Path, reference: Path, name: str) -> None:
     """As near as numpy comes, which rounds near-zero bins to other signs of the phase: see docs/enhancer.md."""
     golden = load_file(reference / "golden_imse_3399.safetensors")
     expected = golden[f"{name}_out"]
-    weights = request.getfixturevalue({"native": "published_safetensors", "onnx": "published_onnx"}[engine])
-    enhanced = Enhancer(weights, engine, segments="paper").enhance(golden[f"{name}_in"], 16_000)
+    enhanced = Enhancer(published_weights, segments="paper").enhance(golden[f"{name}_in"], 16_000)
     assert snr_db(expected, enhanced) > 54
     np.testing.assert_allclose(enhanced, expected, atol=2.5e-3)
 
@@ -192,11 +264,10 @@ def test_onnx_and_torch_are_the_same_network(
 
 
 @pytest.mark.parametrize("samples", [1_000, 20_000, 30_700, 70_000])
-def test_onnx_and_torch_engines_agree(reference: Path, published: Enhancer, recording: Floats, samples: int) -> None:
+def test_light_and_torch_engines_agree(reference: Path, published: Enhancer, recording: Floats, samples: int) -> None:
     x = recording[:samples]
     in_torch = Enhancer(reference / "imse_g_best_pesq_3.399", "torch").enhance(x, 16_000)
-    in_onnx = published.enhance(x, 16_000)
-    np.testing.assert_allclose(in_onnx, in_torch, atol=1e-3)
+    np.testing.assert_allclose(published.enhance(x, 16_000), in_torch, atol=1e-3)
 
 
 def test_bfloat16_stays_near(reference: Path, recording: Floats) -> None:
@@ -214,17 +285,15 @@ def test_torch_engine_takes_batches(small_weights: Path, recording: Floats) -> N
         np.testing.assert_allclose(engine(one[np.newaxis]).waveform[0], waveform, atol=1e-5)
 
 
-def test_no_seam_can_be_heard(published: Enhancer, data: Path) -> None:
+def test_no_seam_can_be_heard(published: Enhancer, published_weights: Path, data: Path) -> None:
     """At the joins, segments differ from each other no more than the signal enhanced at once does anywhere else.
 
     The difference to the network's answer to the whole recording is measured per 10 ms; around the joins its median
     may not exceed what 90 % of the other frames have.
     """
-    import soundfile
-
     x, _ = soundfile.read(data / "test" / "dns2020_no_reverb" / "noisy" / "fileid_14.flac", dtype="float32")
     scale = np.float32(1 / np.sqrt(np.square(x).mean()))
-    whole = published._engine((x * scale)[np.newaxis]).waveform[0] / scale
+    whole = open_engine(AUTO, published_weights, threads=1)((x * scale)[np.newaxis]).waveform[0] / scale
     difference = published.enhance(x, 16_000) - whole
     frames = np.square(difference[: len(x) // 160 * 160].reshape(-1, 160)).mean(1)
     segmentation = OverlappingSegments()
@@ -239,8 +308,6 @@ def test_no_seam_can_be_heard(published: Enhancer, data: Path) -> None:
 
 def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
     """At 48 kHz: what is above 8 kHz stays while somebody speaks and is turned down with the noise in pauses."""
-    import soundfile
-
     clean, _ = soundfile.read(data / "test" / "voicebank_demand" / "clean" / "p232_009.flac", dtype="float32")
     wide = soxr.resample(clean, 16_000, 48_000)
     # What speech has above 8 kHz resembles what it has below: its 4 to 8 kHz moved up by 4 kHz.
@@ -265,9 +332,3 @@ def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
 
     assert change_db(loud) > -3
     assert change_db(pause) < -10
-
-
-def test_package_without_weights_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("imse.weights._FOLDER", tmp_path)
-    with pytest.raises(ImseError, match="no default weights yet: give a file with --weights FILE"):
-        Enhancer()

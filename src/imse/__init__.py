@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imse.errors import ImseError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     _AnyFloat = TypeVar("_AnyFloat", bound="np.floating[Any]")
 
-__all__ = ["Enhancer", "__version__", "enhance"]
+__all__ = ["Enhancer", "ImseError", "__version__", "enhance"]
 __version__ = "0.1.0"
 
 
@@ -47,3 +49,7 @@ def __getattr__(name: str) -> Any:
 
         return Enhancer
     raise AttributeError(f"module 'imse' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,86 +1,58 @@
 """Files that appear under their name whole or not at all.
 
-A file is written beside its place under a hidden name, and renamed when complete. A run that is killed leaves at most
-that hidden file behind; the next run that writes the same file removes it.
+A file is written beside its place under a hidden temporary name, and renamed when complete. A run that is killed leaves
+at most that hidden file behind; the next run that writes the same file removes it.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
+import secrets
 import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from imse.errors import ImseError
 
-_SUFFIX = ".imse-partial"
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_TEMPORARY_SUFFIX = ".imse-partial"
 _LONGEST_NAME = 200  # bytes; most file systems take 255
 
 
-def is_partial(path: Path) -> bool:
-    """Whether a file is what an interrupted run left behind."""
-    return path.name.endswith(_SUFFIX)
-
-
-class Sink:
-    """A binary file for libraries in C, through which exceptions cannot pass.
-
-    The first error of the disk is kept, and what follows is thrown away; `check` raises it.
-    """
-
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        self._file = file
-        self._name = name
-        self._error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write all of the data; returns their length, whatever happens."""
-        if self._error is None:
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[self._file.write(left) :]
-            except OSError as error:
-                self._error = error
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """As of any file."""
-        return self._file.tell()
-
-    def read(self, size: int = -1) -> bytes:
-        """As of any file."""
-        return self._file.read(size)
-
-    def check(self) -> None:
-        """Raise the error that was kept, with the name of the file that was to be."""
-        if self._error is not None:
-            raise OSError(self._error.errno, self._error.strerror, self._name) from self._error
+def is_temporary(path: Path) -> bool:
+    """Whether a file is one that is being written, or what an interrupted run left behind."""
+    return path.name.endswith(_TEMPORARY_SUFFIX)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Sink]:
-    """A file that takes the place of `path` when the block ends well, and vanishes when it does not.
+def atomic_write(path: Path, several_writers: bool = False) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
     Missing folders are made. A symbolic link stays, and the file it points to is replaced. Permissions are those of
     the file replaced, or of any new file.
+
+    Args:
+        path: The file to write.
+        several_writers: Whether several processes may write the file at once, all with the same content: each then has
+            a temporary file of its own, and the last one done stays. Otherwise the last one to begin wins, and the
+            others fail.
+
+    Yields:
+        A binary file, unbuffered, open for reading and writing.
 
     Raises:
         OSError: As for any file; `filename` is `path`, not the temporary name.
         ImseError: `path` is a device or a pipe, or another run writes it at the same time.
     """
     with _errors_named(path):
-        target = path.resolve()
+        target = _resolved(path)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if target.exists() and not target.is_file():
@@ -89,27 +61,25 @@ def replacing(path: Path) -> Iterator[Sink]:
             target.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-        partial = target.with_name(_partial_name(target.name))
-        partial.unlink(missing_ok=True)
+        temporary = target.with_name(_temporary_name(target.name, secrets.token_hex(4) if several_writers else ""))
+        temporary.unlink(missing_ok=True)
         # Created here and not by tempfile: the umask then decides on its permissions, as for any other file.
-        file = partial.open("x+b", buffering=0)
+        file = _NamedFile(temporary, path)
         identity = os.fstat(file.fileno())
     try:
         with file:
-            sink = Sink(file, str(path))
-            yield sink
-            sink.check()
+            yield cast(BinaryIO, file)
             with _errors_named(path):
                 os.fsync(file.fileno())  # a full quota or a network disk may speak only now
         with _errors_named(path):
-            if not _is_still(partial, identity):
+            if not _is_still(temporary, identity):
                 raise ImseError(f"{path}: another run is writing the same file")
             if target.exists():
-                shutil.copymode(target, partial)
-            partial.replace(target)
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
     except BaseException:
-        if _is_still(partial, identity):
-            partial.unlink()
+        if _is_still(temporary, identity):
+            temporary.unlink()
         raise
 
 
@@ -117,39 +87,53 @@ def require_writable(path: Path) -> None:
     """Find out before the work, not after it, that a file cannot be written. Makes no folder yet.
 
     Raises:
+        OSError: A circle of symbolic links.
         ImseError: `path` is a folder or a device, or lies where no file and no folder can be made.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        raise ImseError(f"{path}: not a file; name a file to write")
-    parent = next(folder for folder in target.parents if folder.exists())
+    with _errors_named(path):
+        target = _resolved(path)
+        if target.exists() and not target.is_file():
+            raise ImseError(f"{path}: not a file; name a file to write")
+        parent = next(folder for folder in target.parents if folder.exists())
     if not parent.is_dir():
         raise ImseError(f"{path}: {parent} is a file, not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise ImseError(f"{path}: no permission to write in {parent}")
 
 
-@contextmanager
-def to_standard_output() -> Iterator[Sink]:
-    """A file that is copied to standard output when complete: only then does a WAV header know its sizes."""
-    with tempfile.TemporaryFile(buffering=0) as file:
-        sink = Sink(file, "standard output")
-        yield sink
-        sink.check()
-        file.seek(0)
-        shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+class _NamedFile(io.FileIO):
+    """A new file that writes all it is given, and whose errors name the file that it will become."""
+
+    def __init__(self, temporary: Path, target: Path) -> None:
+        super().__init__(temporary, "x+")
+        self._target = target
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of the data; returns their length in bytes."""
+        with _errors_named(self._target):
+            left = memoryview(data).cast("B")
+            size = len(left)
+            while left:
+                left = left[super().write(left) :]
+        return size
 
 
-def _partial_name(name: str) -> str:
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # until Python 3.12; later an OSError
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+
+
+def _temporary_name(name: str, token: str) -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return f".{name}{_SUFFIX}"
+    return f".{name}{token and f'.{token}'}{_TEMPORARY_SUFFIX}"
 
 
-def _is_still(partial: Path, identity: os.stat_result) -> bool:
+def _is_still(temporary: Path, identity: os.stat_result) -> bool:
     try:
-        return os.path.samestat(partial.stat(), identity)
+        return os.path.samestat(temporary.stat(), identity)
     except FileNotFoundError:
         return False
 

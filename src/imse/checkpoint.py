@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from imse.atomic_write import replacing
+from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.weights import CONFIG_KEY
@@ -72,7 +72,7 @@ def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None 
     config = json.dumps(asdict(network.config))
     tensors = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
     content = serialize(tensors, {**(metadata or {}), CONFIG_KEY: config})
-    with replacing(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         file.write(content)
 
 

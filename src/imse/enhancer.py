@@ -1,8 +1,11 @@
 """Noisy sound to enhanced sound: arrays and files of any rate, length and number of channels, in constant memory.
 
-A signal is passed over twice: once for its level, by which the network's input is scaled, and once to enhance it.
+A signal is passed over twice: once for its level, by which the network's input is scaled, and once to enhance it. A
+file is decoded in both passes, as a decoded recording of any length does not fit in constant memory.
 Channels are enhanced independently. The network works at 16 kHz; what a recording has above 8 kHz is kept, turned down
 frame by frame as much as the network turned down the band just below.
+
+Blocks of samples are [samples, channels] everywhere but in the engines, which take a batch of segments [B, samples].
 """
 
 from __future__ import annotations
@@ -10,18 +13,22 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any, TypeVar
+from threading import Event
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imse.atomic_write import replacing
-from imse.audio import STDIO, open_reader, open_writer, output_format_for
-from imse.engine import AUTO, Enhanced, open_engine
+from imse.atomic_write import require_writable
+from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
+from imse.audio.formats import check_extension
+from imse.engine import AUTO, open_engine
+from imse.engine.interface import Enhanced
 from imse.errors import ImseError
 from imse.signal.resample import Block, resample_stream
-from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, process
+from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
@@ -32,7 +39,22 @@ MOST_CHANNELS = 128
 _GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
 _GUIDE_FRAMES = 5  # frames (31 ms) over which that gain is averaged, so that hiss does not flutter
 
+# What is louder might overflow float32 on the way: resampling overshoots, and filters add.
+_LOUDEST = 1e37
+
 AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
+
+
+class FileResult(NamedTuple):
+    """What became of a file.
+
+    Attributes:
+        seconds: Seconds of audio enhanced.
+        damage: One line on damage that was met in the input, or None.
+    """
+
+    seconds: float
+    damage: str | None
 
 
 class Enhancer:
@@ -67,7 +89,9 @@ class Enhancer:
         if threads < 1:
             raise ImseError(f"threads must be at least 1, not {threads}")
         self._segmentation = SEGMENTATIONS[segments]()
+        # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
+        self._weights = weights
         self._engine = open_engine(engine, weights, threads)
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
@@ -84,21 +108,26 @@ class Enhancer:
             ImseError: Not such an array, NaN or infinite samples, or a rate out of range.
         """
         _check_array(x)
+        _check_rate(sample_rate)
         if not np.isfinite(x).all():
             raise ImseError("the array contains NaN or infinite samples")
         signal = x[:, np.newaxis] if x.ndim == 1 else x
-        block_length = max(1, sample_rate)
 
         def blocks() -> Iterator[Block]:
-            for start in range(0, len(signal), block_length):
-                yield signal[start : start + block_length]
+            for start in range(0, len(signal), sample_rate):
+                yield signal[start : start + sample_rate]
 
-        enhanced = list(self._stream(blocks, sample_rate, signal.shape[1]))
+        level = _measure(blocks(), sample_rate, signal.shape[1])
+        enhanced = list(self._stream(blocks(), sample_rate, level))
         return np.concatenate([signal[:0], *enhanced]).reshape(x.shape).astype(x.dtype, copy=False)
 
     def enhance_file(
-        self, source: str | Path, target: str | Path, progress: Callable[[float, float], None] | None = None
-    ) -> tuple[float, str | None]:
+        self,
+        source: str | Path,
+        target: str | Path,
+        progress: Callable[[float, float], None] | None = None,
+        cancelled: Event | None = None,
+    ) -> FileResult:
         """Enhance a file. The output appears whole or not at all, and replaces what was there.
 
         Rate, channels, length, encoding and tags are the input's, as far as the output's container can hold them.
@@ -106,62 +135,67 @@ class Enhancer:
         Args:
             source: An audio file, or ``-`` for WAV from standard input.
             target: The file to write, or ``-`` for WAV on standard output.
-            progress: Called again and again with the seconds of audio done, and those that there are; what it raises
-                ends the work.
-
-        Returns:
-            Seconds of audio, and one line on damage that was met in the input, or None.
+            progress: Called again and again with the seconds of audio done, and those that there are: 0 as long as
+                that is not known.
+            cancelled: To be set, by another thread, to end the work within seconds.
 
         Raises:
             OSError: A file that cannot be read or written.
             ImseError: Not audio, NaN or infinite samples, or a format that cannot be written.
+            concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
         with open_reader(source) as reader:
-            info = reader.info
-            _check_rate(info.sample_rate)
-            output = output_format_for(target, info)
-            if self._kept == 1 and (output.format, output.subtype) == (info.format, info.subtype) and source != STDIO:
-                # Encoding a lossy format again would not leave it as it is.
-                with replacing(target) as sink, source.open("rb") as original:
-                    shutil.copyfileobj(original, sink)
-                return info.frames / info.sample_rate, None
+            sample_rate = reader.info.sample_rate
+            _check_rate(sample_rate)
+            # Before the first pass, which may take a while.
+            check_extension(target)
+            if target != STDIO:
+                require_writable(target)
             done = 0
 
             def blocks() -> Iterator[Block]:
-                for block in reader.blocks(info.sample_rate):
+                for block in reader.blocks(sample_rate):
+                    if cancelled and cancelled.is_set():
+                        raise CancelledError
                     if progress:
-                        progress(done / info.sample_rate, info.frames / info.sample_rate)
+                        progress(done / sample_rate, reader.info.frames / sample_rate)
                     yield block
 
-            with open_writer(target, info) as writer:
-                for block in self._stream(blocks, info.sample_rate, info.channels):
-                    writer.write(block)
-                    done += len(block)
-            return done / info.sample_rate, reader.note
+            level = _measure(blocks(), sample_rate, reader.info.channels)
+            output = output_format_for(target, reader.info)
+            same = (output.format, output.subtype) == (reader.info.format, reader.info.subtype)
+            if self._kept == 1 and same and source != STDIO:
+                # Encoding a lossy format again would not leave it as it is.
+                with open_output(target) as copy, source.open("rb") as original:
+                    shutil.copyfileobj(original, copy)
+                done = reader.info.frames
+            else:
+                with open_writer(target, output) as writer:
+                    for block in self._stream(blocks(), sample_rate, level):
+                        writer.write(block)
+                        done += len(block)
+            return FileResult(done / sample_rate, reader.damage)
 
-    def _stream(self, blocks: Callable[[], Iterable[Block]], sample_rate: int, channels: int) -> Iterator[Block]:
-        """Enhance a signal that can be read twice, in blocks [frames, channels], to as many frames."""
-        _check_rate(sample_rate)
+    def _stream(self, blocks: Iterable[Block], sample_rate: int, level: _Level) -> Iterator[Block]:
+        """Enhance a signal whose level was measured, in blocks [samples, channels], to as many samples."""
         if self._kept == 1:
-            yield from blocks()
+            yield from blocks
             return
-        samples, scale = _level(resample_stream(_as_float32(blocks()), sample_rate, SAMPLE_RATE, channels))
+        channels = len(level.scale)
         waiting = _Queue()
-        tapped = waiting.tap(blocks())
-        narrow = resample_stream(_as_float32(tapped), sample_rate, SAMPLE_RATE, channels)
+        narrow = resample_stream(_as_float32(waiting.tap(blocks)), sample_rate, SAMPLE_RATE, channels)
         with_high_band = sample_rate > SAMPLE_RATE
-        stacks = process(
-            (np.ascontiguousarray(block.T) for block in narrow),
-            samples,
+        enhanced = run_in_segments(
+            narrow,
+            level.samples,
             self._segmentation,
-            lambda segments: self._run(segments, scale, with_high_band),
+            lambda segments: self._run(segments, level.scale, with_high_band),
             at_once=max(1, self._engine.batch // channels),
         )
-        # [1 or 3, channels, n] to [n, all channels]: what belongs together is resampled together.
-        flat = (np.ascontiguousarray(stack.reshape(-1, stack.shape[-1]).T) for stack in stacks)
+        # Side by side, so that what belongs together is resampled together.
         width = channels * (3 if with_high_band else 1)
-        for block in resample_stream(flat, SAMPLE_RATE, sample_rate, width):
+        for block in resample_stream(enhanced, SAMPLE_RATE, sample_rate, width):
             original = waiting.take(len(block))
             yield self._mix(original, block[: len(original)])
         # Two roundings of the length may leave some samples over, and of less than a sample at 16 kHz nothing was read.
@@ -170,19 +204,26 @@ class Enhancer:
             yield self._mix(original, np.zeros((len(original), width), np.float32))
 
     def _run(self, segments: list[Floats], scale: Floats, with_high_band: bool) -> list[Floats]:
-        """Segments [channels, n] to stacks [1 or 3, channels, n]: enhanced, and for the high band input and gain."""
-        length = segments[0].shape[1]
-        inputs = np.concatenate(segments)
-        scales = np.tile(scale, (len(segments), 1))
-        outputs = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)
+        """Run the network on segments [samples, channels].
+
+        Returns:
+            For each segment [samples, channels] as enhanced; with the high band [samples, 3 * channels]: then comes
+            the input, and the gain that the network applied just below 8 kHz.
+        """
+        inputs = np.concatenate(segments, axis=1).T
+        scales = np.tile(scale, len(segments))[:, np.newaxis]
+        parts = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)
         for start in range(0, len(inputs), self._engine.batch):
             rows = slice(start, start + self._engine.batch)
-            enhanced = self._engine(inputs[rows] * scales[rows])
-            outputs[0, rows] = enhanced.waveform / scales[rows]
+            with np.errstate(all="ignore"):  # what is not finite is reported once, here
+                enhanced = self._engine(inputs[rows] * scales[rows])
+            if not np.isfinite(enhanced.waveform).all():
+                raise ImseError(f"{self._weights}: damaged weights: the output of the network is not finite")
+            parts[0, rows] = enhanced.waveform / scales[rows]
             if with_high_band:
-                outputs[1, rows] = inputs[rows]
-                outputs[2, rows] = _guide_gain(enhanced, length)
-        return np.split(outputs, len(segments), axis=1)
+                parts[1, rows] = inputs[rows]
+                parts[2, rows] = _guide_gain(enhanced, inputs.shape[1])
+        return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
         """Add the high band to what came back from 16 kHz, and the input as far as the attenuation is limited."""
@@ -222,22 +263,31 @@ class _Queue:
 
 def _as_float32(blocks: Iterable[Block]) -> Iterator[Floats]:
     for block in blocks:
-        with np.errstate(over="ignore"):
-            narrowed = block.astype(np.float32, copy=False)
-        if not np.isfinite(narrowed).all():
-            raise ImseError("samples beyond 3e38 cannot be processed")
-        yield narrowed
+        if len(block) and np.abs(block).max() > _LOUDEST:
+            raise ImseError(f"samples beyond {_LOUDEST:g} cannot be processed")
+        yield block.astype(np.float32, copy=False)
 
 
-def _level(blocks: Iterable[Block]) -> tuple[int, Floats]:
-    """Length, and per channel [channels, 1] the factor that brings the signal to an RMS of one (1 for silence)."""
-    samples, power = 0, np.zeros(1)
-    for block in blocks:
+class _Level(NamedTuple):
+    """How loud a signal is.
+
+    Attributes:
+        samples: Its length at 16 kHz.
+        scale: The factor that brings it to an RMS of one (1 for silence), [channels].
+    """
+
+    samples: int
+    scale: Floats
+
+
+def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level:
+    samples, power = 0, np.zeros(channels)
+    for block in resample_stream(_as_float32(blocks), sample_rate, SAMPLE_RATE, channels):
         samples += len(block)
-        power = power + np.square(block, dtype=np.float64).sum(0)
+        power += np.square(block, dtype=np.float64).sum(0)
     # What is as quiet as 600 dB below full scale is silence: its factor would overflow.
     scale = np.sqrt(np.divide(samples, power, out=np.ones_like(power), where=power > samples * 1e-60))
-    return samples, scale.astype(np.float32)[:, np.newaxis]
+    return _Level(samples, scale.astype(np.float32))
 
 
 def _guide_gain(enhanced: Enhanced, samples: int) -> Floats:

@@ -10,7 +10,6 @@ _EXTRAS = {
     "pesq": "eval",
     "pyroomacoustics": "train",
     "pystoi": "eval",
-    "safetensors": "torch",
     "speechmos": "eval",
     "tensorboard": "train",
     "torch": "torch",
@@ -21,12 +20,30 @@ class ImseError(Exception):
     """Base of the errors that the command line prints in one line, without a traceback."""
 
 
+class UnsupportedWeightsError(ImseError):
+    """Weights that an engine cannot run, but another one may."""
+
+
 def describe(error: BaseException) -> str:
     """One line for a user: what went wrong, with which file, or what to install."""
+    return printable(_message(error))
+
+
+def printable(text: str) -> str:
+    """Text fit for a terminal: bytes of a file's name that are not UTF-8, and control characters, are escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
+        for character in text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    )
+
+
+def _message(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error)):
         return f"this needs the module '{error.name}': pip install 'imse[{extra}]'"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror.lower()}"
+    if isinstance(error, ImseError):
+        return str(error)
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
 

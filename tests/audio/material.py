@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imse.audio import AudioInfo, Block, open_reader, open_writer
+from imse.audio import AudioInfo, Block, Writer, open_reader, open_writer, output_format_for
 
 Floats = NDArray[np.floating[Any]]
 
@@ -31,11 +31,18 @@ def read(path: Path, frames_per_block: int = 5000) -> tuple[AudioInfo, Block]:
         return reader.info, np.concatenate([*blocks, empty])
 
 
+def open_writer_like(target: Path, info: AudioInfo) -> AbstractContextManager[Writer]:
+    """A writer of the format that the target's name and an input ask for."""
+    return open_writer(target, output_format_for(target, info))
+
+
 def rewrite(source: Path, target: Path, frames_per_block: int = 5000) -> None:
     """What the enhancer does, without enhancing."""
-    with open_reader(source) as reader, open_writer(target, reader.info) as writer:
-        for block in reader.blocks(frames_per_block):
-            writer.write(block)
+    with open_reader(source) as reader:
+        reader.count()
+        with open_writer_like(target, reader.info) as writer:
+            for block in reader.blocks(frames_per_block):
+                writer.write(block)
 
 
 def lag(first: Floats, second: Floats) -> int:

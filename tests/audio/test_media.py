@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.material import lag, read, rewrite, speechlike
-from imse.audio import AudioInfo, open_reader, open_writer
+from audio.material import lag, open_writer_like, read, rewrite, speechlike
+from imse.audio import AudioInfo, open_reader
 from imse.errors import ImseError, describe
 
 av = pytest.importorskip("av")
@@ -246,8 +246,8 @@ def test_sound_that_changes_its_format_midway_is_an_error(sample_rate: int, chan
     make(source, "aac", 44_100, 30_000, channels=1)
     make(other, "aac", sample_rate, 30_000, channels=channels)
     source.write_bytes(source.read_bytes() + other.read_bytes())
-    with pytest.raises(ImseError, match=r"in\.aac: sample rate or channels change"), open_reader(source):
-        pass
+    with pytest.raises(ImseError, match=r"in\.aac: sample rate or channels change"):
+        read(source)
 
 
 def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,8 +263,8 @@ def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
             yield SimpleNamespace(demux=demux, format=container.format, metadata=container.metadata), stream
 
     monkeypatch.setattr("imse.audio.av_reader.opened", failing)
-    with pytest.raises(ImseError, match=r"in\.mkv: cannot be read \(input/output error\)"), open_reader(source):
-        pass
+    with pytest.raises(ImseError, match=r"in\.mkv: cannot be read \(input/output error\)"):
+        read(source)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -332,7 +332,7 @@ def test_damage_is_noted(tmp_path: Path) -> None:
     with open_reader(source) as reader:
         samples = np.concatenate(list(reader.blocks(5000)))
         assert np.isfinite(samples).all()
-        assert "damaged or cut short" in str(reader.note)
+        assert "damaged or cut short" in str(reader.damage)
 
 
 def test_every_pass_reads_the_same(tmp_path: Path) -> None:
@@ -345,6 +345,6 @@ def test_every_pass_reads_the_same(tmp_path: Path) -> None:
 
 def test_silence_is_written(tmp_path: Path) -> None:
     target = tmp_path / "out.m4a"
-    with open_writer(target, AudioInfo(44_100, 1, 5000, "WAV", "PCM_16", ".wav")) as writer:
+    with open_writer_like(target, AudioInfo(44_100, 1, 5000, "WAV", "PCM_16", ".wav")) as writer:
         writer.write(np.zeros((5000, 1), np.float32))
     assert not read(target)[1].any()

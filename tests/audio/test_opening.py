@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.material import not_root, read, rewrite, speechlike
-from imse.audio import STDIO, AudioInfo, Block, find_audio, is_audio, open_reader, open_writer, output_format_for
+from audio.material import not_root, open_writer_like, read, rewrite, speechlike
+from imse.audio import STDIO, AudioInfo, Block, find_audio, is_audio, open_reader, output_format_for
 from imse.errors import ImseError, describe
 
 WAV = AudioInfo(44_100, 2, 1000, "WAV", "PCM_24", ".wav")
@@ -185,7 +185,7 @@ def test_conversions_of_16_bits_lose_nothing(extension: str, tmp_path: Path) -> 
 
 def run(code: str, stdin: bytes) -> bytes:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    script = f"from pathlib import Path; from audio.material import rewrite; {code}"
+    script = f"from pathlib import Path; from audio.material import open_writer_like, rewrite; {code}"
     return subprocess.run(
         [sys.executable, "-c", script], input=stdin, env=environment, capture_output=True, check=True
     ).stdout
@@ -224,7 +224,7 @@ def test_standard_input_that_is_not_audio_has_a_name() -> None:
 
 def test_standard_output_stays_empty_on_errors(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     no_pair = np.zeros((10, 1))
-    with pytest.raises(ValueError, match="Expected 2 channels"), open_writer(STDIO, WAV) as writer:
+    with pytest.raises(ValueError, match="Expected 2 channels"), open_writer_like(STDIO, WAV) as writer:
         writer.write(no_pair)
     assert capfdbinary.readouterr().out == b""
 
@@ -239,7 +239,7 @@ def test_without_pyav_the_error_says_how_to_install_it(tmp_path: Path, monkeypat
         pass
     assert str(caught.value) == f"{source}: needs PyAV: pip install 'imse[av]'"
     target = tmp_path / "b.m4a"
-    with pytest.raises(ImseError) as caught, open_writer(target, WAV):
+    with pytest.raises(ImseError) as caught, open_writer_like(target, WAV):
         pass
     assert str(caught.value) == f"{target}: needs PyAV: pip install 'imse[av]'"
     text = tmp_path / "c.wav"

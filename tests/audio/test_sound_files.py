@@ -11,8 +11,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio.material import lag, read, rewrite, speechlike
-from imse.audio import AudioInfo, open_reader, open_writer
+from audio.material import lag, open_writer_like, read, rewrite, speechlike
+from imse.audio import AudioInfo, open_reader
 from imse.audio import sndfile as sndfile_module
 from imse.audio.formats import SUBTYPES
 from imse.errors import ImseError
@@ -60,7 +60,7 @@ def test_any_length_rate_and_number_of_channels(
     info = AudioInfo(sample_rate, channels, frames, container, subtype, extension)
     with tempfile.TemporaryDirectory() as folder:
         target, again = Path(folder, f"target{extension}"), Path(folder, f"again{extension}")
-        with open_writer(target, info) as writer:
+        with open_writer_like(target, info) as writer:
             writer.write(speechlike(frames, sample_rate, channels))
         rewrite(target, again, frames_per_block)
         info, samples = read(again)
@@ -141,7 +141,7 @@ def test_ogg_never_falls_below_its_bit_rate(extension: str, subtype: str, level:
 def test_tags_are_kept(extension: str, subtype: str, lost: set[str], tmp_path: Path) -> None:
     target = tmp_path / f"out{extension}"
     info = AudioInfo(16_000, 1, 16_000, "WAV", subtype, ".wav", tags=TAGS)
-    with open_writer(target, info) as writer:
+    with open_writer_like(target, info) as writer:
         writer.write(speechlike(16_000, 16_000))
     again = tmp_path / f"again{extension}"
     rewrite(target, again)
@@ -150,7 +150,9 @@ def test_tags_are_kept(extension: str, subtype: str, lost: set[str], tmp_path: P
 
 def test_the_name_of_the_library_is_added_once(tmp_path: Path) -> None:
     first, second = tmp_path / "first.wav", tmp_path / "second.wav"
-    with open_writer(first, AudioInfo(16_000, 1, 10, "WAV", "PCM_16", ".wav", tags={"software": "DAW 3"})) as writer:
+    with open_writer_like(
+        first, AudioInfo(16_000, 1, 10, "WAV", "PCM_16", ".wav", tags={"software": "DAW 3"})
+    ) as writer:
         writer.write(speechlike(10, 16_000))
     rewrite(first, second)
     assert (
@@ -163,7 +165,7 @@ def test_the_name_of_the_library_is_added_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"])
 def test_integers_clip_and_never_wrap_around(subtype: str, tmp_path: Path) -> None:
     target = tmp_path / "out.wav"
-    with open_writer(target, AudioInfo(16_000, 1, 6, "WAV", subtype, ".wav")) as writer:
+    with open_writer_like(target, AudioInfo(16_000, 1, 6, "WAV", subtype, ".wav")) as writer:
         writer.write(np.array([[1.0], [1.5], [1e9], [-1.0], [-1.5], [-1e9]], np.float32))
     samples = soundfile.read(target)[0]
     assert (samples[:3] == samples[1]).all()
@@ -175,7 +177,7 @@ def test_integers_clip_and_never_wrap_around(subtype: str, tmp_path: Path) -> No
 def test_integers_are_rounded_to_the_nearest(tmp_path: Path) -> None:
     target = tmp_path / "out.wav"
     steps = np.array([[0.4], [0.6], [-0.4], [-0.6], [1000.4], [-1000.6]])
-    with open_writer(target, AudioInfo(16_000, 1, 6, "WAV", "PCM_16", ".wav")) as writer:
+    with open_writer_like(target, AudioInfo(16_000, 1, 6, "WAV", "PCM_16", ".wav")) as writer:
         writer.write(steps / 2**15)
     assert soundfile.read(target, dtype="int16")[0].tolist() == [0, 1, 0, -1, 1000, -1001]
 
@@ -261,7 +263,7 @@ def test_wav_beyond_4_gib_becomes_rf64(container: str, tmp_path: Path, monkeypat
     monkeypatch.setattr("imse.audio.formats.SIZE_LIMIT", 20_000)
     target = tmp_path / "out.wav"
     samples = speechlike(10_001, 16_000)
-    with open_writer(target, AudioInfo(16_000, 1, len(samples), container, "PCM_16", ".wav")) as writer:
+    with open_writer_like(target, AudioInfo(16_000, 1, len(samples), container, "PCM_16", ".wav")) as writer:
         writer.write(samples)
     with soundfile.SoundFile(target) as file:
         assert (file.format, file.subtype, file.frames) == ("RF64", "PCM_16", len(samples))
@@ -272,7 +274,7 @@ def test_more_than_a_container_can_hold_is_an_error(tmp_path: Path, monkeypatch:
     info = AudioInfo(16_000, 1, 10_001, "AIFF", "PCM_16", ".aiff")
     with (
         pytest.raises(ImseError, match=r"AIFF holds at most 4 GiB; name one that ends in \.w64"),
-        open_writer(tmp_path / "out.aiff", info) as writer,
+        open_writer_like(tmp_path / "out.aiff", info) as writer,
     ):
         writer.write(speechlike(10_001, 16_000))
     assert list(tmp_path.iterdir()) == []
@@ -287,7 +289,7 @@ def test_what_a_wav_header_cannot_count_is_noted(tmp_path: Path, monkeypatch: py
         file.write(bytes(2**20))
     with open_reader(source) as reader:
         list(reader.blocks(5000))
-        assert reader.note == f"{source}: damaged or cut short; 10001 samples could be read"
+        assert reader.damage == f"{source}: damaged or cut short; 10001 samples could be read"
 
 
 @pytest.mark.parametrize("extension", [".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au", ".w64"])
@@ -300,7 +302,7 @@ def test_what_is_left_of_a_file_cut_short_is_read(extension: str, tmp_path: Path
     with open_reader(source) as reader:
         samples = np.concatenate(list(reader.blocks(16_000)))
         if extension not in {".ogg", ".w64"}:  # what is left of those looks whole
-            assert str(reader.note).startswith(f"{source}: damaged or cut short; ")
+            assert str(reader.damage).startswith(f"{source}: damaged or cut short; ")
     assert 0.4 * len(whole) < len(samples) < 0.7 * len(whole)
     if extension != ".mp3":  # its last frames come out otherwise, without those after them
         np.testing.assert_array_equal(samples, whole[: len(samples)])
@@ -319,7 +321,7 @@ def test_a_flac_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> N
     source.write_bytes(content)
     with open_reader(source) as reader:
         np.testing.assert_array_equal(np.concatenate(list(reader.blocks(5000))), whole)
-        assert reader.note is None
+        assert reader.damage is None
     rewrite(source, target)
     info, samples = read(target)
     assert info.format == "WAV"
@@ -331,4 +333,4 @@ def test_a_whole_file_has_no_note(tmp_path: Path) -> None:
     soundfile.write(source, speechlike(100, 16_000), 16_000)
     with open_reader(source) as reader:
         list(reader.blocks(30))
-        assert reader.note is None
+        assert reader.damage is None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imse.signal.segments import OverlappingSegments, PaperSegments, Segment, Segmentation, process
+from imse.signal.segments import OverlappingSegments, PaperSegments, Segment, Segmentation, run_in_segments
 
 Floats = NDArray[np.float32]
 
@@ -20,12 +20,12 @@ SMALL_PAPER = PaperSegments(length=50)
 
 
 def ramp(samples: int, channels: int = 1) -> Floats:
-    return np.arange(channels * samples, dtype=np.float32).reshape(channels, samples)
+    return np.arange(channels * samples, dtype=np.float32).reshape(samples, channels)
 
 
 def in_blocks(signal: Floats, length: int) -> Iterator[Floats]:
-    for start in range(0, signal.shape[1], length):
-        yield signal[:, start : start + length]
+    for start in range(0, len(signal), length):
+        yield signal[start : start + length]
 
 
 def numbered() -> Callable[[list[Floats]], list[Floats]]:
@@ -37,7 +37,7 @@ def numbered() -> Callable[[list[Floats]], list[Floats]]:
 def joined(signal: Floats, segmentation: Segmentation, block: int = 7, at_once: int = 1) -> Floats:
     blocks = in_blocks(signal, block)
     return np.concatenate(
-        [signal[:, :0], *process(blocks, signal.shape[1], segmentation, lambda segments: segments, at_once)], axis=1
+        [signal[:0], *run_in_segments(blocks, len(signal), segmentation, lambda segments: segments, at_once)]
     )
 
 
@@ -78,42 +78,43 @@ def test_overlapping_segments_discard_their_borders() -> None:
     def spoil(segments: list[Floats]) -> list[Floats]:
         outputs = [segment.copy() for segment in segments]
         for output in outputs:
-            output[:, :5] = output[:, -5:] = 1e6
+            output[:5] = output[-5:] = 1e6
         return outputs
 
     signal = ramp(333)
-    out = np.concatenate(list(process(in_blocks(signal, 40), 333, SMALL, spoil)), axis=1)
-    np.testing.assert_allclose(out[:, 5:-5], signal[:, 5:-5], rtol=1e-6)
+    out = np.concatenate(list(run_in_segments(in_blocks(signal, 40), 333, SMALL, spoil)))
+    np.testing.assert_allclose(out[5:-5], signal[5:-5], rtol=1e-6)
 
 
 def test_a_fade_moves_from_one_segment_to_the_next_without_a_step() -> None:
     levels = iter(range(100))
     out = np.concatenate(
-        list(process([ramp(200)], 200, SMALL, lambda segments: [np.full_like(s, next(levels)) for s in segments])),
-        axis=1,
+        list(
+            run_in_segments([ramp(200)], 200, SMALL, lambda segments: [np.full_like(s, next(levels)) for s in segments])
+        )
     )
-    steps = np.diff(out[0])
+    steps = np.diff(out[:, 0])
     assert (steps >= 0).all()
     assert 0 < steps.max() < 0.2  # of a jump of 1 over 10 samples
 
 
 def test_short_signals_are_mirrored() -> None:
     seen: list[Floats] = []
-    list(process([ramp(20)], 20, SMALL, lambda segments: seen.extend(segments) or segments))  # type: ignore[func-returns-value]
+    list(run_in_segments([ramp(20)], 20, SMALL, lambda segments: seen.extend(segments) or segments))  # type: ignore[func-returns-value]
     expected = [*range(20), *range(19, -1, -1), *range(10)]
-    np.testing.assert_array_equal(seen[0][0], expected)
+    np.testing.assert_array_equal(seen[0][:, 0], expected)
 
 
 def test_paper_pads_short_signals_with_zeros() -> None:
     seen: list[Floats] = []
-    list(process([ramp(20)], 20, SMALL_PAPER, lambda segments: seen.extend(segments) or segments))  # type: ignore[func-returns-value]
-    np.testing.assert_array_equal(seen[0][0], [*range(20), *[0] * 30])
+    list(run_in_segments([ramp(20)], 20, SMALL_PAPER, lambda segments: seen.extend(segments) or segments))  # type: ignore[func-returns-value]
+    np.testing.assert_array_equal(seen[0][:, 0], [*range(20), *[0] * 30])
 
 
 def test_paper_uses_the_whole_last_segment() -> None:
     """As published: of 120 samples, the last 50 are the last segment's, and the second is cut to 70."""
-    out = np.concatenate(list(process([ramp(120)], 120, SMALL_PAPER, numbered())), axis=1)
-    np.testing.assert_array_equal(out[0], [0] * 50 + [1] * 20 + [2] * 50)
+    out = np.concatenate(list(run_in_segments([ramp(120)], 120, SMALL_PAPER, numbered())))
+    np.testing.assert_array_equal(out[:, 0], [0] * 50 + [1] * 20 + [2] * 50)
 
 
 def test_memory_does_not_grow_with_the_signal() -> None:
@@ -124,10 +125,10 @@ def test_memory_does_not_grow_with_the_signal() -> None:
         nonlocal read
         for _ in range(1_000):
             read += 10
-            yield np.zeros((1, 10), np.float32)
+            yield np.zeros((10, 1), np.float32)
 
     given_out = 0
-    for block in process(blocks(), 10_000, SMALL, lambda segments: segments):
-        given_out += block.shape[1]
+    for block in run_in_segments(blocks(), 10_000, SMALL, lambda segments: segments):
+        given_out += len(block)
         assert read - given_out <= 2 * SMALL.longest
     assert given_out == 10_000

@@ -5,12 +5,15 @@ libsndfile (`sndfile.py`) reads and writes WAV, FLAC, Ogg, Opus, MP3, AIFF and m
 interface (`interface.py`).
 """
 
-from imse.audio.files import STDIO, find_audio, is_audio
-from imse.audio.formats import output_format_for
+from imse.audio.files import ENHANCED_SUFFIX, find_audio, is_audio
+from imse.audio.formats import SNDFILE_EXTENSIONS, output_format_for
 from imse.audio.interface import AudioInfo, Block, Reader, Writer
-from imse.audio.opening import open_reader, open_writer
+from imse.audio.opening import open_output, open_reader, open_writer
+from imse.audio.stdio import STDIO
 
 __all__ = [
+    "ENHANCED_SUFFIX",
+    "SNDFILE_EXTENSIONS",
     "STDIO",
     "AudioInfo",
     "Block",
@@ -18,6 +21,7 @@ __all__ = [
     "Writer",
     "find_audio",
     "is_audio",
+    "open_output",
     "open_reader",
     "open_writer",
     "output_format_for",

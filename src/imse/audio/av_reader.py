@@ -30,38 +30,34 @@ _NEED_FLOAT64 = frozenset({"s32", "s32p", "s64", "s64p", "dbl", "dblp"})
 class AvReader(Reader):
     """Reads the first audio track of anything that FFmpeg understands.
 
-    The track is decoded once on opening: containers state its length too roughly, and often no bit rate at all.
+    Containers state its length too roughly, and often no bit rate at all: `info` has both only after a complete pass.
 
     Args:
         path: The file.
         name: What to call it in messages.
 
     Raises:
-        ImseError: Not a media file, one without sound, or sound that cannot be decoded or changes its format midway.
+        ImseError: Not a media file, one without sound, or sound that cannot be decoded.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
-        self._bytes = 0
         with opened(path, name) as (container, stream):
             super().__init__(name, _info(container, stream, path))
-        frames = sum(len(block) for block in self._decode())
-        bit_rate = math.ceil(self._bytes * 8 * self.info.sample_rate / frames) if frames else None
-        self.info = replace(self.info, frames=frames, bit_rate=bit_rate)
 
     def _decode(self) -> Iterator[Block]:
-        self._damaged = False
-        self._bytes = 0
+        self._met_damage = False
+        frames = size = 0
         with opened(self._path, self._name) as (container, stream):
             precision = "dblp" if stream.format.name in _NEED_FLOAT64 else "fltp"
             resampler = AudioResampler(precision, stream.layout, stream.sample_rate)
             first: tuple[int, str, str] | None = None
             for packet in self._packets(container, stream):
-                self._bytes += packet.size
+                size += packet.size
                 try:
                     decoded = packet.decode()
                 except av.FFmpegError:
-                    self._damaged = True
+                    self._met_damage = True
                     continue
                 for frame in decoded:
                     kind = (frame.sample_rate, frame.layout.name, frame.format.name)
@@ -69,7 +65,10 @@ class AvReader(Reader):
                     if kind != first:
                         raise ImseError(f"{self._name}: sample rate or channels change in the middle of the file")
                     for planar in resampler.resample(frame):
+                        frames += planar.samples
                         yield cast(Block, planar.to_ndarray()).T
+        if frames:
+            self.info = replace(self.info, bit_rate=math.ceil(size * 8 * self.info.sample_rate / frames))
 
     def _packets(self, container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
         try:

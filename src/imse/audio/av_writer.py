@@ -22,11 +22,10 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from imse.atomic_write import Sink
 from imse.audio.av_reader import opened, tags_of
 from imse.audio.bitrate import OPUS_MARGIN
+from imse.audio.callbacks import CallbackFile, interrupts_deferred
 from imse.audio.interface import AudioInfo, Block
-from imse.audio.interrupts import interrupts_deferred
 from imse.errors import ImseError
 
 _ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}
@@ -54,7 +53,7 @@ class AvWriter:
         ImseError: FFmpeg does not write such a file.
     """
 
-    def __init__(self, sink: Sink, info: AudioInfo, path: Path) -> None:
+    def __init__(self, sink: CallbackFile, info: AudioInfo, path: Path) -> None:
         self._sink = sink
         self._info = info
         self._path = path
@@ -153,7 +152,7 @@ class AvWriter:
                 continue
             self._copy_others(packet.pts * packet.time_base)
             self._output.mux(packet)
-        self._sink.check()
+        self._sink.raise_error()
 
     def _is_warm_up(self, packet: Packet[AudioStream]) -> bool:
         """Whether a packet lies before the first sample, where the container cannot say that it is not to be played.
@@ -177,7 +176,7 @@ class AvWriter:
         try:
             yield
         except (av.FFmpegError, ValueError) as error:  # PyAV finds some mistakes before FFmpeg does
-            self._sink.check()
+            self._sink.raise_error()
             reason = str(getattr(error, "strerror", error)).lower()
             raise ImseError(f"{self._path}: cannot be written ({reason}); name one that ends in .wav") from error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imse.audio.files import STDIO
 from imse.audio.interface import AudioInfo
+from imse.audio.stdio import STDIO
 from imse.errors import ImseError
 
 _PCM_BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
@@ -55,6 +55,10 @@ _AV_CONTAINERS = {
     ".aac": ("adts", "aac", frozenset({"aac"})),
 }
 AV_FORMATS = frozenset(muxer for muxer, _, _ in _AV_CONTAINERS.values())
+SNDFILE_EXTENSIONS = frozenset(_CONTAINERS)
+"""Of the files that libsndfile reads and writes."""
+AV_EXTENSIONS = frozenset({*_AV_CONTAINERS, ".avi", ".wma", ".3gp", ".amr"})
+"""Of the files that only FFmpeg reads; the last four are not written."""
 _WAV_FAMILY = frozenset({"WAV", "WAVEX", "RF64"})
 
 
@@ -94,12 +98,20 @@ SIZE_LIMIT = 2**32 - 2**20
 SIZE_LIMITED = frozenset({"WAV", "WAVEX", "AIFF"})
 
 
+def check_extension(path: Path) -> None:
+    """Raise `ImseError` if nothing is written under the extension of an output."""
+    extension = _extension(path)
+    if extension not in _CONTAINERS and extension not in _AV_CONTAINERS:
+        kind = f"cannot write {extension} files" if extension else "no extension"
+        raise ImseError(f"{path}: {kind}; name one that ends in .wav")
+
+
 def output_format_for(path: Path, info: AudioInfo) -> AudioInfo:
     """What to write under a name, for an input: same container, same encoding; else the nearest the container has.
 
     Args:
         path: The output, or ``-`` for WAV on standard output.
-        info: The input.
+        info: The input. Its length decides, too: a large WAV becomes RF64.
 
     Returns:
         The input's properties with the output's format, subtype and extension.
@@ -107,14 +119,12 @@ def output_format_for(path: Path, info: AudioInfo) -> AudioInfo:
     Raises:
         ImseError: Nothing is written under this extension, or its format cannot hold this rate or channels.
     """
-    extension = ".wav" if path == STDIO else path.suffix.lower()
+    check_extension(path)
+    extension = _extension(path)
     if extension in _CONTAINERS:
         container, subtype = _sndfile_format(extension, info)
-    elif extension in _AV_CONTAINERS:
-        container, subtype = _av_format(extension, info)
     else:
-        kind = f"cannot write {extension} files" if extension else "no extension"
-        raise ImseError(f"{path}: {kind}; name one that ends in .wav")
+        container, subtype = _av_format(extension, info)
     for holder in (container, subtype):
         if not _LIMITS.get(holder, _Limits()).allow(info):
             name = _NAMES.get(holder, holder.upper())
@@ -131,6 +141,10 @@ def output_format_for(path: Path, info: AudioInfo) -> AudioInfo:
 def bytes_per_frame(info: AudioInfo) -> int:
     """Size of the samples of all channels at one time; 0 if compressed."""
     return _WIDTHS.get(info.subtype, 0) // 8 * info.channels
+
+
+def _extension(path: Path) -> str:
+    return ".wav" if path == STDIO else path.suffix.lower()
 
 
 def _sndfile_format(extension: str, info: AudioInfo) -> tuple[str, str]:

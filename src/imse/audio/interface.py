@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -24,8 +24,7 @@ class AudioInfo:
     Attributes:
         sample_rate: In Hz.
         channels: Number of channels.
-        frames: Samples per channel according to the file; fewer may come out of a damaged one, more if
-            it does not say (0).
+        frames: Samples per channel according to the file, 0 if it does not say; fewer may come out of a damaged one.
         format: The container, as libsndfile ("WAV", "FLAC", "OGG", ...) or FFmpeg ("mp4", "matroska", ...) call it.
         subtype: The encoding, as libsndfile ("PCM_16", "VORBIS", ...) or FFmpeg ("aac", "opus", ...) call it.
         extension: Of the file's name, lower case with the dot.
@@ -53,15 +52,17 @@ class Reader(ABC):
     """An open audio file.
 
     Attributes:
-        info: What the file is.
-        note: One line about damage that the last complete pass met, or None.
+        info: What the file is. After a complete pass, `frames` is what was decoded.
+        damage: One line about damage that the last complete pass met, or None.
     """
 
     def __init__(self, name: str, info: AudioInfo) -> None:
         self.info = info
-        self.note: str | None = None
+        self.damage: str | None = None
         self._name = name
-        self._damaged = False
+        self._expected_frames = info.frames
+        self._decoded_frames: int | None = None
+        self._met_damage = False
 
     def blocks(self, frames_per_block: int) -> Iterator[Block]:
         """The samples from the beginning; every call makes a new pass over the file.
@@ -73,21 +74,30 @@ class Reader(ABC):
             Blocks [frames, channels]: float32, or float64 where the file holds more than float32 can.
 
         Raises:
-            ImseError: A sample is NaN or infinite.
+            ImseError: A sample is NaN or infinite, or the file has changed since the pass before.
         """
-        self.note = None
+        self.damage = None
         frames = 0
         for block in _regroup(self._decode(), frames_per_block):
             if not np.isfinite(block).all():
                 raise ImseError(f"{self._name}: contains NaN or infinite samples")
             frames += len(block)
             yield block
-        if self._damaged or frames < self.info.frames:
-            self.note = f"{self._name}: damaged or cut short; {frames} samples could be read"
+        if self._decoded_frames not in {None, frames}:
+            raise ImseError(f"{self._name}: changed while it was read")
+        if self._met_damage or frames < self._expected_frames:
+            self.damage = f"{self._name}: damaged or cut short; {frames} samples could be read"
+        self._decoded_frames = frames
+        self.info = replace(self.info, frames=frames)
+
+    def count(self) -> None:
+        """Decode everything once, so that `info` says how long it is."""
+        for _ in self.blocks(self.info.sample_rate):
+            pass
 
     @abstractmethod
     def _decode(self) -> Iterator[Block]:
-        """The samples from the beginning, in blocks of any length; sets `_damaged` if it meets damage."""
+        """The samples from the beginning, in blocks of any length; sets `_met_damage` if it meets damage."""
 
 
 def _regroup(blocks: Iterable[Block], frames_per_block: int) -> Iterator[Block]:

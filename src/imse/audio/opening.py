@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from imse.atomic_write import replacing, to_standard_output
-from imse.audio.files import AV_EXTENSIONS, STDIO
-from imse.audio.formats import AV_FORMATS, output_format_for
+from imse.atomic_write import atomic_write
+from imse.audio.callbacks import CallbackFile
+from imse.audio.formats import AV_EXTENSIONS, AV_FORMATS
 from imse.audio.interface import AudioInfo, Reader, Writer
 from imse.audio.sndfile import NotSoundError, SndfileReader, SndfileWriter
-from imse.audio.stdin import spooled_standard_input
+from imse.audio.stdio import STDIO, spooled_standard_input, spooled_standard_output
 from imse.errors import ImseError
 
 _HEAD = 65_536
@@ -35,29 +36,42 @@ def open_reader(path: Path) -> Iterator[Reader]:
 
 
 @contextmanager
-def open_writer(path: Path, info: AudioInfo) -> Iterator[Writer]:
-    """Write an audio file like another: it appears under its name when the block ends well, or not at all.
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name when the block ends well, or not at all; ``-`` for standard output.
+
+    Raises:
+        OSError: No permission, disk full, a folder that cannot be made.
+        ImseError: A device or a pipe, or another run writes it at the same time.
+    """
+    with spooled_standard_output() if path == STDIO else atomic_write(path) as file:
+        yield file
+
+
+@contextmanager
+def open_writer(path: Path, output: AudioInfo) -> Iterator[Writer]:
+    """Write an audio file: it appears under its name when the block ends well, or not at all.
 
     Args:
-        path: The output, its format by its extension (see `output_format_for`); ``-`` for WAV on standard output.
-        info: The input that it is made of: rate, channels, encoding and tags are kept where the format can.
+        path: The output; ``-`` for standard output.
+        output: What to write, as `imse.audio.output_format_for` says.
 
     Raises:
         OSError: No permission, disk full, a folder that cannot be made.
         ImseError: The format cannot be written, or cannot hold such sound.
     """
-    target = output_format_for(path, info)
-    with to_standard_output() if path == STDIO else replacing(path) as sink:
-        if target.format in AV_FORMATS:
+    with open_output(path) as file:
+        sink = CallbackFile(file)
+        if output.format in AV_FORMATS:
             try:
                 from imse.audio.av_writer import AvWriter
             except ModuleNotFoundError:
                 raise ImseError(f"{path}: {_NEEDS_PYAV}") from None
-            with AvWriter(sink, target, path) as writer:
+            with AvWriter(sink, output, path) as writer:
                 yield writer
         else:
-            with SndfileWriter(sink, target, path) as writer:
+            with SndfileWriter(sink, output, path) as writer:
                 yield writer
+        sink.raise_error()
 
 
 def _reader(path: Path, name: str) -> Reader:

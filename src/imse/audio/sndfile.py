@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -13,11 +14,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from imse.atomic_write import Sink
 from imse.audio import bitrate
+from imse.audio.callbacks import CallbackFile, interrupts_deferred
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
-from imse.audio.interrupts import interrupts_deferred
 from imse.errors import ImseError
 
 _FRAMES_PER_CALL = 4096
@@ -48,8 +48,7 @@ class SndfileReader(Reader):
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
-        self._name = name
-        with self._open() as file:
+        with _opened(path, name) as file:
             super().__init__(name, _info(file, path))
             self._known_length = file.frames < _MOST_FRAMES
             short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
@@ -57,9 +56,9 @@ class SndfileReader(Reader):
 
     def _decode(self) -> Iterator[Block]:
         dtype = np.float64 if self.info.subtype in _NEED_FLOAT64 else np.float32
-        self._damaged = self._cut_short
+        self._met_damage = self._cut_short
         # A new file for every pass: rewound, an MP3 decodes to slightly other samples.
-        with self._open() as file:
+        with _opened(self._path, self._name) as file:
             buffer: Block = np.empty((0, self.info.channels))
             try:
                 while True:
@@ -72,15 +71,7 @@ class SndfileReader(Reader):
                 # It does not say how much it decoded before the damage, but leaves the rest of the buffer alone.
                 yield buffer[: np.count_nonzero(~np.isnan(buffer[:, 0]))]
                 # The end of a FLAC stream of unknown length looks like damage, too.
-                self._damaged |= self._known_length
-
-    def _open(self) -> soundfile.SoundFile:
-        try:
-            return soundfile.SoundFile(self._path)
-        except soundfile.LibsndfileError as error:
-            raise NotSoundError(f"{self._name}: not audio that can be read ({_reason(error)})") from error
-        except TypeError as error:  # .raw: soundfile asks what is in it
-            raise NotSoundError(f"{self._name}: raw samples without a header; convert it to WAV first") from error
+                self._met_damage |= self._known_length
 
 
 class SndfileWriter:
@@ -95,7 +86,7 @@ class SndfileWriter:
         ImseError: libsndfile does not write such a file.
     """
 
-    def __init__(self, sink: Sink, info: AudioInfo, path: Path) -> None:
+    def __init__(self, sink: CallbackFile, info: AudioInfo, path: Path) -> None:
         self._sink = sink
         self._info = info
         self._path = path
@@ -138,7 +129,17 @@ class SndfileWriter:
         samples = _integers(block, self._info.subtype) if self._info.subtype in BITS else block
         with interrupts_deferred():
             self._file.write(samples)
-        self._sink.check()
+        self._sink.raise_error()
+
+
+def _opened(path: Path, name: str) -> soundfile.SoundFile:
+    try:
+        # soundfile itself cannot encode a name whose bytes are not UTF-8.
+        return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+    except soundfile.LibsndfileError as error:
+        raise NotSoundError(f"{name}: not audio that can be read ({_reason(error)})") from error
+    except TypeError as error:  # .raw: soundfile asks what is in it
+        raise NotSoundError(f"{name}: raw samples without a header; convert it to WAV first") from error
 
 
 def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:

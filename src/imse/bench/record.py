@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from imse.atomic_write import replacing
+from imse.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
@@ -131,5 +131,5 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write all of it as JSON, whole or not at all."""
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(json.dumps(asdict(self), indent=1, allow_nan=False).encode())

@@ -143,7 +143,7 @@ class _Opening:
     def _open(self, engine: str, name: str) -> _Opened | ImseError:
         """The file of that name opened by an engine with all settings, or why it cannot be."""
         try:
-            file = packaged_weights.find(name, engine)
+            file = packaged_weights.find(name, ENGINES[engine].suffix)
             timed = [
                 self._start(engine, file, segments, threads) for threads in self.threads for segments in SEGMENTATIONS
             ]

@@ -11,9 +11,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from imse.errors import ImseError
-
-# Libraries read these when they are loaded: a process has one number of threads from its start.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+from imse.processors import THREAD_VARIABLES
 
 
 class Took(NamedTuple):
@@ -40,7 +38,7 @@ class Worker:
 
     def __init__(self, task: str, threads: int, arguments: Mapping[str, Any]) -> None:
         # On the processor: an accelerator's time is not processor time.
-        environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads)), "CUDA_VISIBLE_DEVICES": ""}
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "CUDA_VISIBLE_DEVICES": ""}
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "imse.bench.tasks", json.dumps({"task": task, **arguments})],
             stdin=subprocess.PIPE,

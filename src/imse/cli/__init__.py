@@ -12,7 +12,7 @@ from imse.cli.average import average
 from imse.cli.bench import bench
 from imse.cli.convert import convert
 from imse.cli.data import data
-from imse.cli.enhance import enhance
+from imse.cli.enhance import enhance_command
 from imse.cli.evaluate import evaluate
 from imse.cli.export import export
 from imse.cli.info import info
@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(enhance)
+app.command("enhance")(enhance_command)
 app.command()(info)
 app.command()(export)
 app.command()(convert)

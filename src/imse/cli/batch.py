@@ -12,16 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
-from imse.audio import STDIO, find_audio
+from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio
 from imse.cli.progress import Bars
-from imse.enhancer import Enhancer
-from imse.errors import ImseError, describe
-
-T = TypeVar("T")
-
-_MARK = ".enhanced"  # what the name of a result has before its extension
+from imse.enhancer import Enhancer, FileResult
+from imse.errors import ImseError, describe, printable
 
 
 @dataclass(frozen=True)
@@ -49,13 +44,18 @@ class Outcome:
     seconds: float = 0.0
 
 
-def find_tasks(inputs: list[Path], output: Path | None) -> list[Task]:
+def find_tasks(inputs: list[Path], output: Path | None, on_error: Callable[[OSError], None]) -> list[Task]:
     """What is to be read, and where each result goes.
+
+    Args:
+        inputs: Files, and folders to search.
+        output: A file, a folder, or None for places beside the inputs.
+        on_error: Called with the error of a folder that cannot be read, which is then passed over.
 
     Raises:
         ImseError: A folder without audio, two inputs with one output, or an output that does not fit the inputs.
     """
-    tasks = [task for path in inputs for task in _tasks_of(path, output, single=len(inputs) == 1)]
+    tasks = [task for path in inputs for task in _tasks_of(path, output, len(inputs) == 1, on_error)]
     by_target: dict[Path, Task] = {}
     for task in tasks:
         other = by_target.setdefault(task.target, task)
@@ -71,30 +71,30 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
         KeyboardInterrupt: Interrupted, or asked to end; no partial file remains.
     """
     outcome = Outcome(str(tasks[0].target) if len(tasks) == 1 else _common(tasks))
-    stop = threading.Event()
+    cancelled = threading.Event()
     with _terminated_like_interrupted(), Bars(len(tasks)) as bars:
 
-        def work(task: Task) -> tuple[float, str | None]:
-            return _enhance(enhancer, task, overwrite, bars, stop)
+        def work(task: Task) -> FileResult:
+            return _run_task(enhancer, task, overwrite, bars, cancelled)
 
-        with closing(_results(work, tasks, jobs, stop)) as results:
+        with closing(_results(work, tasks, jobs, cancelled)) as results:
             for result in results:
                 try:
-                    seconds, note = result()
+                    seconds, message = result()
                 except (ImseError, OSError, ModuleNotFoundError) as error:
                     outcome.failed += 1
-                    note = describe(error)
+                    message = describe(error)
                 else:
                     outcome.done += 1
                     outcome.seconds += seconds
-                if note:
-                    bars.print(f"imse: {note}")
+                if message:
+                    bars.print(f"imse: {printable(message)}")
     return outcome
 
 
 def _results(
-    work: Callable[[Task], T], tasks: list[Task], jobs: int, stop: threading.Event
-) -> Generator[Callable[[], T], None, None]:
+    work: Callable[[Task], FileResult], tasks: list[Task], jobs: int, cancelled: threading.Event
+) -> Generator[Callable[[], FileResult], None, None]:
     """Functions that return what came of each task, or raise what went wrong with it, as they finish."""
     if len(tasks) == 1:
         # In this thread, which an interrupt reaches even while it waits for standard input.
@@ -105,12 +105,12 @@ def _results(
             for future in as_completed([pool.submit(work, task) for task in tasks]):
                 yield future.result
         except BaseException:
-            stop.set()
+            cancelled.set()
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
+def _tasks_of(path: Path, output: Path | None, single: bool, on_error: Callable[[OSError], None]) -> Iterator[Task]:
     if path == STDIO:
         if output is None:
             raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
@@ -119,14 +119,14 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
         if output == STDIO:
             raise ImseError(f"{path}: a folder cannot go to standard output; give a folder with -o")
         named = path if path.name.strip(".") else path.resolve()
-        root = output or named.with_name(named.name + _MARK)
+        root = output or named.with_name(named.name + ENHANCED_SUFFIX)
         if root.is_file():
             raise ImseError(f"{root}: a file, but the output of a folder is a folder")
         # Results of an earlier run are no inputs: those beside their originals, and all of OUT if it lies inside.
         inside = path.resolve() in root.resolve().parents
         found = [
             file
-            for file in find_audio(path)
+            for file in find_audio(path, on_error)
             if not _is_result(file) and not (inside and Path(os.path.realpath(file)).is_relative_to(root.resolve()))
         ]
         if not found:
@@ -142,13 +142,13 @@ def _tasks_of(path: Path, output: Path | None, single: bool) -> Iterator[Task]:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.stem}{_MARK}{path.suffix}")
+    return path.with_name(f"{path.stem}{ENHANCED_SUFFIX}{path.suffix}")
 
 
 def _is_result(path: Path) -> bool:
     """Whether a file is what an earlier run made of the file beside it."""
-    original = path.with_name(path.stem.removesuffix(_MARK) + path.suffix)
-    return path.stem.endswith(_MARK) and original.exists()
+    original = path.with_name(path.stem.removesuffix(ENHANCED_SUFFIX) + path.suffix)
+    return path.stem.endswith(ENHANCED_SUFFIX) and original.exists()
 
 
 def _is_folder(output: Path) -> bool:
@@ -162,18 +162,13 @@ def _common(tasks: list[Task]) -> str:
     return f"{len(tasks)} files in {common}"
 
 
-def _enhance(
-    enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, stop: threading.Event
-) -> tuple[float, str | None]:
-    def report(done: float, total: float) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        bars.update(task.source, done, total)
-
+def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cancelled: threading.Event) -> FileResult:
     try:
         if not overwrite and task.target != STDIO and task.target.exists():
             raise ImseError(f"{task.target}: already there; --overwrite replaces it")
-        return enhancer.enhance_file(task.source, task.target, report)
+        return enhancer.enhance_file(task.source, task.target, partial(bars.update, task.source), cancelled)
+    except MemoryError:
+        raise ImseError(f"{task.source}: not enough memory") from None
     finally:
         bars.finish(task.source)
 

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from imse.errors import ImseError
+from imse.engine import AUTO, ENGINES
+from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 
 
-def enhance(
+def enhance_command(
     inputs: Annotated[
         list[Path],
         typer.Argument(metavar="INPUT", help="Audio files, folders (searched recursively), or - for WAV from stdin."),
@@ -29,13 +30,15 @@ def enhance(
     ] = None,
     weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
     engine: Annotated[
-        Literal["auto", "native", "onnx", "torch", "torch-bf16"],
+        str,
         typer.Option(
-            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest."
+            metavar="|".join((AUTO, *ENGINES)),
+            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest.",
         ),
-    ] = "auto",
+    ] = AUTO,
     threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processor threads per file. Default: what the jobs leave.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processor threads per file. Default: processors divided by jobs."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Files at the same time. Default: one per processor.")
@@ -66,7 +69,13 @@ def enhance(
     from imse.cli.batch import find_tasks, run
     from imse.enhancer import Enhancer
 
-    tasks = find_tasks(inputs, output)
+    unreadable = []
+
+    def report(error: OSError) -> None:
+        typer.echo(f"imse: {describe(error)}", err=True)
+        unreadable.append(error)
+
+    tasks = find_tasks(inputs, output, report)
     to_stdout = STDIO in (task.target for task in tasks)
     jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
     threads = threads or max(1, processors() // jobs)
@@ -81,6 +90,10 @@ def enhance(
     elapsed = time.perf_counter() - started
     if outcome.done:
         factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
-        typer.echo(f"{outcome.place}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
-    if outcome.failed:
-        raise ImseError(f"{outcome.failed} of {len(tasks)} files failed")
+        typer.echo(
+            f"{printable(outcome.place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout
+        )
+    failures = [f"{outcome.failed} of {len(tasks)} files failed"] * (outcome.failed > 0)
+    failures += [f"{len(unreadable)} folders could not be read"] * (len(unreadable) > 0)
+    if failures:
+        raise ImseError("; ".join(failures))

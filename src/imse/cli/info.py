@@ -18,11 +18,12 @@ def info(
 
     Example: imse info --weights mine.safetensors
     """
+    from imse.engine import ENGINES
     from imse.weights import find
     from imse.weights import info as information
 
     if compare:
         typer.echo(information.compare())
     else:
-        engine = "torch" if find_spec("torch") else "onnx"
-        typer.echo(information.describe(find(weights, engine)))
+        engine = ENGINES["torch" if find_spec("torch") else "onnx"]
+        typer.echo(information.describe(find(weights, engine.suffix)))

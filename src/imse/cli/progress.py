@@ -28,7 +28,7 @@ class Bars:
         self._files = files
         self._finished = 0
         self._progress: Progress | None = None
-        self._every: TaskID | None = None
+        self._all_files: TaskID | None = None
         self._tasks: dict[Path, TaskID] = {}
         self._lock = threading.Lock()
         self._show_at = time.monotonic() + _SHOW_AFTER if sys.stderr.isatty() else float("inf")
@@ -43,18 +43,18 @@ class Bars:
             self._progress.stop()
 
     def update(self, file: Path, done: float, total: float) -> None:
-        """Tell the seconds done of a file, and those that there are."""
+        """Tell the seconds done of a file, and those that there are: 0 if that is not known."""
         with self._lock:
             if self._progress is None:
                 if time.monotonic() < self._show_at:
                     return
                 self._progress = _start()
                 if self._files > 1:
-                    self._every = self._progress.add_task(f"{self._files} files", total=self._files)
-                    self._progress.update(self._every, completed=self._finished)
+                    self._all_files = self._progress.add_task(f"{self._files} files", total=self._files)
+                    self._progress.update(self._all_files, completed=self._finished)
             if file not in self._tasks:
-                self._tasks[file] = self._progress.add_task(file.name)
-            self._progress.update(self._tasks[file], completed=done, total=total)
+                self._tasks[file] = self._progress.add_task(file.name, total=None)
+            self._progress.update(self._tasks[file], completed=done, total=total or None)
 
     def finish(self, file: Path) -> None:
         """Tell that a file is done, or has failed."""
@@ -63,8 +63,8 @@ class Bars:
             if self._progress:
                 if file in self._tasks:
                     self._progress.remove_task(self._tasks.pop(file))
-                if self._every is not None:
-                    self._progress.update(self._every, completed=self._finished)
+                if self._all_files is not None:
+                    self._progress.update(self._all_files, completed=self._finished)
 
     def print(self, line: str) -> None:
         """Print a line on standard error, above the bars."""

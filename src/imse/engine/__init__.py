@@ -1,51 +1,98 @@
-"""Engines: what runs the network on segments of waveform."""
+"""Engines: what runs the network on segments of waveform. To add one, add an entry to `ENGINES`.
+
+Nothing heavy is imported before an engine is opened: the command line shows the names in its help.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
-from imse import native as compiled
-from imse.errors import ImseError
-from imse.signal.spectrum import Floats
+from imse.errors import ImseError, UnsupportedWeightsError
 from imse.weights import find
 
+if TYPE_CHECKING:
+    from imse.engine.interface import Engine
 
-class Enhanced(NamedTuple):
-    """What an engine makes of a batch of segments.
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """What has to be known of an engine before it is opened.
 
     Attributes:
-        waveform: The enhanced segments [B, samples].
-        noisy: Compressed magnitude of the input [B, bins, T].
-        magnitude: Compressed magnitude as enhanced [B, bins, T].
+        suffix: Of its files among the weights in the package.
+        is_available: Whether what it needs is installed.
+        open: Opens a file, to be run by a number of threads. Raises `UnsupportedWeightsError` where another engine may
+            be able to run what is in the file.
+        automatic: Whether `AUTO` may choose it.
     """
 
-    waveform: Floats
-    noisy: Floats
-    magnitude: Floats
+    suffix: str
+    is_available: Callable[[], bool]
+    open: Callable[[Path, int], Engine]
+    automatic: bool = True
+
+    def may_read(self, file: Path) -> bool:
+        """Whether a file's name does not speak against it: ONNX files are for one engine alone."""
+        return (file.suffix == ".onnx") == (self.suffix == ".onnx")
 
 
-class Engine(Protocol):
-    """A network ready to run, with the short-time Fourier transform around it."""
+def _native_is_available() -> bool:
+    from imse import native
 
-    @property
-    def batch(self) -> int:
-        """Segments that it likes to be given in one call."""
-
-    def __call__(self, waveform: Floats) -> Enhanced:
-        """Enhance a batch of segments [B, samples] at 16 kHz, scaled to the level the network expects."""
+    return native.available()
 
 
-ENGINES = ("native", "onnx", "torch", "torch-bf16")
-AUTO = "auto"
+def _open_native(file: Path, threads: int) -> Engine:
+    from imse.engine.native import NativeEngine
+
+    return NativeEngine(file, threads)
+
+
+def _open_onnx(file: Path, threads: int) -> Engine:
+    from imse.engine.onnx import OnnxEngine
+
+    return OnnxEngine(file, threads)
+
+
+def _torch_is_available() -> bool:
+    return find_spec("torch") is not None
+
+
+def _open_torch(file: Path, threads: int) -> Engine:
+    from imse.engine.torch import TorchEngine
+
+    return TorchEngine(file, threads)
+
+
+def _open_torch_bf16(file: Path, threads: int) -> Engine:
+    import torch
+
+    from imse.engine.torch import TorchEngine
+
+    return TorchEngine(file, threads, precision=torch.bfloat16)
+
+
+ENGINES = {
+    "native": EngineEntry(".safetensors", _native_is_available, _open_native),
+    "onnx": EngineEntry(".onnx", lambda: True, _open_onnx),
+    "torch": EngineEntry(".safetensors", _torch_is_available, _open_torch),
+    # Other samples than the rest, and slower on a processor.
+    "torch-bf16": EngineEntry(".safetensors", _torch_is_available, _open_torch_bf16, automatic=False),
+}
+"""Engines by name, the fastest first."""
 
 
 def open_engine(name: str, weights: str | Path, threads: int) -> Engine:
     """Open weights with an engine.
 
     Args:
-        name: One of `ENGINES`, or `AUTO` for the fastest one that there is for the weights.
+        name: One of `ENGINES`, or `AUTO` for the first of them that is there and can run the weights.
         weights: Name of weights in the package, or a file that the engine can read.
         threads: Processor threads that one call may use.
 
@@ -54,35 +101,24 @@ def open_engine(name: str, weights: str | Path, threads: int) -> Engine:
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
     if name == AUTO:
-        name = _fastest(weights)
+        return _open_first(weights, threads)
     if name not in ENGINES:
         raise ImseError(f"unknown engine '{name}': choose from {', '.join((AUTO, *ENGINES))}")
-    file = find(weights, name)
-    if name == "native":
-        from imse.engine.native import NativeEngine
-
-        return NativeEngine(file, threads)
-    if name == "onnx":
-        from imse.engine.onnx import OnnxEngine
-
-        return OnnxEngine(file, threads)
-    import torch
-
-    from imse.engine.torch import TorchEngine
-
-    return TorchEngine(file, threads, precision=torch.bfloat16 if name == "torch-bf16" else torch.float32)
+    return ENGINES[name].open(find(weights, ENGINES[name].suffix), threads)
 
 
-def _fastest(weights: str | Path) -> str:
-    """The fastest engine for weights; one that will say what is wrong with them if no engine can read them."""
-    name = "native" if compiled.available() else "onnx"
-    file = find(weights, name)
-    if file.suffix == ".onnx":
-        return "onnx"
-    if compiled.available():
-        from imse.engine.native import can_run
-
-        if can_run(file):
-            return "native"
-    # Without torch, what is closest to hand says what it needs.
-    return "torch" if find_spec("torch") else name
+def _open_first(weights: str | Path, threads: int) -> Engine:
+    refusal = ImseError(
+        f"{weights}: needs another engine: pip install 'imse[torch]', or 'imse export' it to ONNX first"
+    )
+    for entry in ENGINES.values():
+        if not entry.automatic or not entry.is_available():
+            continue
+        file = find(weights, entry.suffix)
+        if not entry.may_read(file):
+            continue
+        try:
+            return entry.open(file, threads)
+        except UnsupportedWeightsError as error:
+            refusal = error
+    raise refusal

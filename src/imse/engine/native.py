@@ -11,24 +11,14 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from imse.engine import Enhanced
-from imse.errors import ImseError
+from imse.engine.interface import Enhanced
+from imse.errors import ImseError, UnsupportedWeightsError
 from imse.native import NativeNetwork
 from imse.signal.spectrum import COMPRESSION, Floats, compress, istft, stft
 from imse.weights import CONFIG_KEY
 
 # What the compiled code has, of what a `imse.nn.NetworkConfig` can ask for.
 _PARTS = {"attention": "mala", "embedding": "idconv"}
-
-
-def can_run(weights: Path) -> bool:
-    """Whether a file is a safetensors file of a network that this engine has the parts of."""
-    try:
-        with safe_open(weights, framework="numpy") as file:
-            config = _config(file.metadata(), weights)
-    except (SafetensorError, ImseError):
-        return False
-    return _parts(config) == _PARTS and config["bins"] % 128 == 0
 
 
 def _config(metadata: Mapping[str, str] | None, weights: Path) -> dict[str, Any]:
@@ -64,21 +54,28 @@ class NativeEngine:
                 config = _config(file.metadata(), weights)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except (SafetensorError, TypeError) as error:  # the latter for kinds of numbers that numpy does not have
-            raise ImseError(
+            raise UnsupportedWeightsError(
                 f"{weights}: not a safetensors file, or a damaged one; published weights need --engine torch, or "
                 "'imse convert' first"
             ) from error
         if _parts(config) != _PARTS:
-            raise ImseError(
+            raise UnsupportedWeightsError(
                 f"{weights}: the compiled engine has no {' and '.join(_parts(config).values())}: use --engine torch"
             )
+        if config["bins"] % 128:
+            raise UnsupportedWeightsError(
+                f"{weights}: the compiled engine needs a multiple of 128 bins, not {config['bins']}: use --engine torch"
+            )
+        # The compiled kernels clip what they compute: NaN would come out as noise.
+        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+            raise ImseError(f"{weights}: damaged weights: NaN or infinite values")
         try:
             self._network = NativeNetwork(config["channels"], config["blocks"], config["bins"], tensors, threads)
         except ImseError as error:
             raise ImseError(f"{weights}: {error}") from error
 
     def __call__(self, waveform: Floats) -> Enhanced:
-        """See `imse.engine.Engine`."""
+        """See `imse.engine.interface.Engine`."""
         noisy, phase = compress(stft(waveform))
         outputs = [self._network.run(*segment) for segment in zip(noisy, phase, strict=True)]
         magnitude, real, imag = (np.stack(parts) for parts in zip(*outputs, strict=True))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from imse.engine import Enhanced
+from imse.engine.interface import Enhanced
 from imse.errors import ImseError
 from imse.signal.spectrum import Floats, analyse, synthesise
 
@@ -46,7 +46,7 @@ class OnnxEngine:
             raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
 
     def __call__(self, waveform: Floats) -> Enhanced:
-        """See `imse.engine.Engine`."""
+        """See `imse.engine.interface.Engine`."""
         magnitude, phase = analyse(waveform)
         enhanced, enhanced_phase = self.run(magnitude, phase)
         return Enhanced(synthesise(enhanced, enhanced_phase, waveform.shape[1]), magnitude, enhanced)

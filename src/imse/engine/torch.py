@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from imse.checkpoint import load
-from imse.engine import Enhanced
+from imse.engine.interface import Enhanced
 from imse.nn.spectrum import analyse, synthesise
 from imse.signal.spectrum import Floats
 
@@ -38,7 +38,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def __call__(self, waveform: Floats) -> Enhanced:
-        """See `imse.engine.Engine`."""
+        """See `imse.engine.interface.Engine`."""
         noisy, phase = analyse(torch.from_numpy(waveform).to(self._device))
         with torch.autocast(self._device.type, self._precision, enabled=self._precision != torch.float32):
             magnitude, enhanced_phase = (part.float() for part in self._network(noisy, phase))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imse import __version__
-from imse.atomic_write import replacing
+from imse.atomic_write import atomic_write
 from imse.evaluate.results import Evaluation, System
 
 
@@ -35,7 +35,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a text file in UTF-8, whole or not at all; missing folders are made."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode())
 
 

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imse.audio import AudioInfo, find_audio
+from imse.audio import ENHANCED_SUFFIX, AudioInfo, find_audio
 from imse.evaluate.errors import EvaluationError
 from imse.evaluate.recordings import inspect
 from imse.signal.spectrum import HOP_LENGTH, SAMPLE_RATE
 
-# What `imse enhance` puts before the extension of a file that it writes beside its input.
-ENHANCED_SUFFIX = ".enhanced"
 # Difference of length that an inverse STFT may leave: one hop of the network's.
 LENGTH_TOLERANCE = HOP_LENGTH
 _NAMES_SHOWN = 3

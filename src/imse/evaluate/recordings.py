@@ -23,6 +23,8 @@ def inspect(path: Path) -> AudioInfo:
         OSError: No permission.
     """
     with open_reader(path) as reader:
+        if not reader.info.frames:  # the container does not say how long it is
+            reader.count()
         info = reader.info
     if info.channels != 1:
         raise EvaluationError(f"{path}: {info.channels} channels; the measures are defined for one")
@@ -39,8 +41,8 @@ def read(path: Path) -> Float64s:
     """
     with open_reader(path) as reader:
         blocks = [block[:, 0] for block in reader.blocks(_BLOCK)]
-        if reader.note:
-            raise EvaluationError(reader.note)
+        if reader.damage:
+            raise EvaluationError(reader.damage)
         sample_rate = reader.info.sample_rate
     signal = np.concatenate([*blocks, np.empty(0)]).astype(np.float64)
     return signal if sample_rate == SAMPLE_RATE else soxr.resample(signal, sample_rate, SAMPLE_RATE, "VHQ")

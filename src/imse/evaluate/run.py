@@ -20,13 +20,11 @@ from imse.evaluate.measures import score, select
 from imse.evaluate.pairs import LENGTH_TOLERANCE, find_pairs
 from imse.evaluate.recordings import read
 from imse.evaluate.results import NOISY, Evaluation, FileScores, System
+from imse.processors import THREAD_VARIABLES
 
 Location = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
 _Task = tuple[str, Path, Path, tuple[str, ...]]
-
-# As many single-threaded processes as processors: threads inside each would only get in each other's way.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def evaluate(
@@ -126,11 +124,14 @@ def _score_in_processes(tasks: Sequence[_Task], jobs: int, progress: Progress) -
 
 @contextmanager
 def _for_workers() -> Iterator[None]:
-    """What processes started meanwhile inherit: one thread each, and Ctrl-C left to this process alone."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    """What processes started meanwhile inherit: one thread each, and Ctrl-C left to this process alone.
+
+    There are as many of them as processors: threads inside each would only get in each other's way.
+    """
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     in_main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

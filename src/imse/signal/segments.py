@@ -47,7 +47,7 @@ class Segmentation(Protocol):
         """Segments of a signal of a given length (at least 1), in order, covering it."""
 
     def extend(self, segment: Floats, samples: int) -> Floats:
-        """Lengthen what there is of a short signal, [channels, n], to `samples`."""
+        """Lengthen what there is of a short signal, [n, channels], to `samples`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class OverlappingSegments:
 
     def extend(self, segment: Floats, samples: int) -> Floats:
         """Continue with the mirror image, repeated as often as it takes."""
-        return np.pad(segment, [(0, 0), (0, samples - segment.shape[1])], mode="symmetric")
+        return np.pad(segment, [(0, samples - len(segment)), (0, 0)], mode="symmetric")
 
 
 @dataclass(frozen=True)
@@ -103,35 +103,34 @@ class PaperSegments:
 
     def extend(self, segment: Floats, samples: int) -> Floats:
         """Pad with zeros."""
-        return np.pad(segment, [(0, 0), (0, samples - segment.shape[1])])
+        return np.pad(segment, [(0, samples - len(segment)), (0, 0)])
 
 
-def process(
+def run_in_segments(
     blocks: Iterable[Floats],
     samples: int,
     segmentation: Segmentation,
     network: Callable[[list[Floats]], list[Floats]],
     at_once: int = 1,
 ) -> Iterator[Floats]:
-    """Run a network over a signal in segments, in memory that does not grow with the signal.
+    """Run a network over a signal in segments, in memory that does not grow with the signal. Time is the first axis.
 
     Args:
-        blocks: The signal in blocks of any length, [channels, n] each.
+        blocks: The signal in blocks of any length, [n, channels] each.
         samples: Its whole length.
         segmentation: How it is cut and joined.
-        network: Maps segments [channels, length] to outputs [..., length], of which the last axis is time.
+        network: Maps segments [length, channels] to outputs [length, width].
         at_once: Segments that the network is given in one call.
 
     Yields:
-        The joined output in order, [..., n] each, `samples` in all.
+        The joined output in order, [n, width] each, `samples` in all.
     """
     if samples == 0:
         return
     plan = segmentation.plan(samples)
     source = _Window(blocks)
-    fade_in = np.float32(0.5) - np.float32(0.5) * np.cos(
-        np.pi * (np.arange(segmentation.fade, dtype=np.float32) + np.float32(0.5)) / max(segmentation.fade, 1)
-    )
+    position = np.arange(segmentation.fade, dtype=np.float32)[:, np.newaxis] + np.float32(0.5)
+    fade_in = np.float32(0.5) - np.float32(0.5) * np.cos(np.pi * position / max(segmentation.fade, 1))
     previous: tuple[Segment, Floats] | None = None
     while group := list(islice(plan, at_once)):
         inputs = []
@@ -141,16 +140,16 @@ def process(
         for segment, output in zip(group, network(inputs), strict=True):
             if previous is not None:
                 before, tail = previous
-                yield tail[..., : segment.begin - before.begin]
-                overlap = tail[..., segment.begin - before.begin :][..., : segmentation.fade]
-                begun = output[..., segment.begin - segment.start :].copy()
-                begun[..., : segmentation.fade] = overlap + fade_in * (begun[..., : segmentation.fade] - overlap)
+                yield tail[: segment.begin - before.begin]
+                overlap = tail[segment.begin - before.begin :][: segmentation.fade]
+                begun = output[segment.begin - segment.start :].copy()
+                begun[: segmentation.fade] = overlap + fade_in * (begun[: segmentation.fade] - overlap)
             else:
                 begun = output
             previous = segment, begun
     assert previous is not None
     last, tail = previous
-    yield tail[..., : samples - last.begin]
+    yield tail[: samples - last.begin]
 
 
 class _Window:
@@ -167,7 +166,7 @@ class _Window:
         while self._stop < stop:
             block = next(self._blocks)
             self._held.append(block)
-            self._stop += block.shape[1]
-        held = np.concatenate(self._held, axis=1)[:, start - self._start :]
+            self._stop += len(block)
+        held = np.concatenate(self._held)[start - self._start :]
         self._held, self._start = [held], start
-        return held[:, : stop - start]
+        return held[: stop - start]

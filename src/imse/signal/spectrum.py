@@ -22,11 +22,6 @@ Floats = NDArray[np.float32]
 _HOPS_PER_WINDOW = -(-N_FFT // HOP_LENGTH)
 
 
-def frames_of(samples: int) -> int:
-    """Frames of the spectrum of a waveform: ``1 + samples // HOP_LENGTH``."""
-    return 1 + samples // HOP_LENGTH
-
-
 @cache
 def _window() -> Floats:
     return np.hanning(N_FFT + 1)[:-1].astype(np.float32)

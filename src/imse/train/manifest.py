@@ -13,11 +13,11 @@ from typing import Literal
 
 import soundfile
 
+from imse.audio import SNDFILE_EXTENSIONS
 from imse.errors import ImseError
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.recipe import DataConfig
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 _COLUMNS = ("file", "kind", "source", "speaker_or_type", "seconds")
 
 
@@ -145,7 +145,7 @@ def split_pairs(config: DataConfig) -> Split:
 def _names(folder: Path) -> set[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES}
+    names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SNDFILE_EXTENSIONS}
     if not names:
         raise DataError(f"{folder}: no audio files in this folder")
     return names

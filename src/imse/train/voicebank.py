@@ -16,7 +16,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from imse.atomic_write import replacing
+from imse.atomic_write import atomic_write
+from imse.audio.callbacks import CallbackFile
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.manifest import DataError
 
@@ -129,8 +130,8 @@ def prepare(
         writer = csv.writer(table, delimiter="\t", lineterminator="\n")
         writer.writerow(("clean", "noisy", "speaker", "seconds"))
         writer.writerows(listed)
-        with replacing(target / f"{name}.tsv") as sink:
-            sink.write(table.getvalue().encode())
+        with atomic_write(target / f"{name}.tsv") as file:
+            file.write(table.getvalue().encode())
     return {name: len(listed) for name, listed in rows.items()}
 
 
@@ -146,6 +147,8 @@ def _copy(source: Path, copy: Path) -> int:
         raise DataError(f"{source}: not mono at 48 kHz, as the files of this corpus are")
     if rate != SAMPLE_RATE:
         samples = np.clip(soxr.resample(samples, rate, SAMPLE_RATE), -1, 1 - 2**-15)
-    with replacing(copy) as sink:
+    with atomic_write(copy) as file:
+        sink = CallbackFile(file)
         soundfile.write(sink, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        sink.raise_error()
     return len(samples)

@@ -10,16 +10,19 @@ from imse.errors import ImseError
 CONFIG_KEY = "imse.network"
 
 _FOLDER = Path(__file__).parent
-_SUFFIXES = {"native": ".safetensors", "onnx": ".onnx", "torch": ".safetensors", "torch-bf16": ".safetensors"}
 
 
-def find(weights: str | Path, engine: str) -> Path:
-    """The file of weights, given by the name of some in the package or by its path.
+def find(weights: str | Path, suffix: str) -> Path:
+    """The file of weights.
+
+    Args:
+        weights: A file, or the name of weights in the package.
+        suffix: Which of the files of that name is meant: ".safetensors" or ".onnx".
 
     Raises:
-        ImseError: Neither.
+        ImseError: No such file or name.
     """
-    packaged = _FOLDER / f"{weights}{_SUFFIXES.get(engine, '')}"
+    packaged = _FOLDER / f"{weights}{suffix}"
     if packaged.parent == _FOLDER and packaged.is_file():
         return packaged
     path = Path(weights)
@@ -27,9 +30,5 @@ def find(weights: str | Path, engine: str) -> Path:
         return path
     if path.is_dir():
         raise ImseError(f"{path}: a folder; --weights takes a file or a name")
-    if str(weights) == "default":
-        raise ImseError("this version has no default weights yet: give a file with --weights FILE")
-    names = sorted(
-        {file.stem for file in _FOLDER.glob(f"*{_SUFFIXES.get(engine, '')}") if file.suffix in _SUFFIXES.values()}
-    )
-    raise ImseError(f"{weights}: no such weights: give a file" + (f", or one of {', '.join(names)}" if names else ""))
+    names = ", ".join(sorted(file.stem for file in _FOLDER.glob(f"*{suffix}")))
+    raise ImseError(f"{weights}: no such weights: give a file, or one of {names}")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from imse.atomic_write import replacing
+from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 from imse.weights import CONFIG_KEY
 from imse.weights.serialization import serialize
@@ -72,7 +72,7 @@ def average(
         for path, content, share in zip(paths, contents, normalised, strict=True)
     ]
     facts = {**(metadata or {}), CONFIG_KEY: json.dumps(config), PARENTS_KEY: json.dumps(record)}
-    with replacing(Path(output)) as file:
+    with atomic_write(Path(output)) as file:
         file.write(serialize({name: np.asarray(x, np.float32) for name, x in mean.items()}, facts))
 
 

@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 import torch
 
-from imse.atomic_write import replacing
+from imse.atomic_write import atomic_write
 from imse.engine.onnx import INPUTS, OUTPUTS
 from imse.nn.inference import inference_form
 from imse.nn.network import Network
@@ -53,7 +53,7 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
     _strip(model)
     config = json.dumps(asdict(network.config))
     onnx.helper.set_model_props(model, {**(metadata or {}), CONFIG_KEY: config})
-    with replacing(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         file.write(model.SerializeToString())
 
 

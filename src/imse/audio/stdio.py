@@ -1,4 +1,7 @@
-"""WAV from standard input: stored first, since the recording is read twice."""
+"""WAV from standard input and to standard output, by way of temporary files.
+
+The input is read twice, and the header of a WAV file tells sizes that are known only at its end.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
+
+STDIO = Path("-")
+"""Standard input or output, as a path."""
 
 _UNKNOWN = 0xFFFFFFFF
 
@@ -23,6 +29,16 @@ def spooled_standard_input() -> Iterator[Path]:
             shutil.copyfileobj(sys.stdin.buffer, file)
             _mark_unknown_size(file)
         yield path
+
+
+@contextmanager
+def spooled_standard_output() -> Iterator[BinaryIO]:
+    """A temporary file that is copied to standard output when the block ends well."""
+    with tempfile.TemporaryFile() as file:
+        yield cast(BinaryIO, file)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def _mark_unknown_size(file: IO[bytes]) -> None:
