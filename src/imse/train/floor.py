@@ -34,7 +34,8 @@ def remove_floor(waveform: Floats) -> Floats:
     power = _smooth(np.abs(spectrum[0]) ** 2)
     noise = np.quantile(power, _QUIET, axis=0)
     gain = np.sqrt(np.maximum(1 - _OVER_SUBTRACTION * noise / (power + 1e-20), _LEAST_GAIN**2))
-    return istft(spectrum * gain, len(waveform))[0]
+    lowered: Floats = istft(spectrum * gain, len(waveform))[0]
+    return lowered
 
 
 def _smooth(power: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -33,7 +33,8 @@ class Teacher:
         rows = batch.taught.nonzero().squeeze(-1)
         if not len(rows):
             return batch
-        taught = synthesise(*self._network(*analyse(batch.noisy[rows])), batch.noisy.shape[-1])
+        magnitude, phase = self._network(*analyse(batch.noisy[rows]))
+        taught = synthesise(magnitude, phase, batch.noisy.shape[-1])
         clean = batch.clean.clone()
         clean[rows] = torch.lerp(batch.clean[rows], taught, self._share)
         return replace(batch, clean=clean)
