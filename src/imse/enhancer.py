@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from imse.atomic_write import replacing
 from imse.audio import STDIO, open_reader, open_writer, output_format_for
-from imse.engine import AUTO, Enhanced, open_engine
+from imse.engine import AUTO, Engine, Enhanced, open_engine
 from imse.errors import ImseError
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, process
@@ -41,7 +41,8 @@ class Enhancer:
     Args:
         weights: Name of weights in the package, or a file.
         engine: "native" (compiled; safetensors files of IMSE), "onnx" (ONNX files), "torch" (safetensors and published
-            files; an accelerator if there), or "auto" for the first of them that there is for the weights.
+            files; an accelerator if there), or "auto" for the first of them that there is for the weights. An open
+            engine is used as it is, with its own weights and threads.
         threads: Processor threads that the network uses.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
@@ -55,7 +56,7 @@ class Enhancer:
     def __init__(
         self,
         weights: str | Path = "default",
-        engine: str = AUTO,
+        engine: str | Engine = AUTO,
         threads: int = 1,
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
@@ -68,7 +69,7 @@ class Enhancer:
             raise ImseError(f"threads must be at least 1, not {threads}")
         self._segmentation = SEGMENTATIONS[segments]()
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        self._engine = open_engine(engine, weights, threads)
+        self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
         """Enhance an array.

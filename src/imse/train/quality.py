@@ -1,4 +1,4 @@
-"""What worker processes compute. No torch here, so that they start quickly and stay small."""
+"""The scores that worker processes compute, without torch, so that they start quickly and stay small."""
 
 from __future__ import annotations
 

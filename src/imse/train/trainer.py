@@ -124,7 +124,7 @@ class Trainer:
             learned = adversary.learn(lr)
             if learned is not None:
                 logged["discriminator"] = learned
-            adversary.judge.stage(spectra.clean[0], spectra.estimate[0], torch.stack([batch.clean, waveform]))
+            adversary.stage(spectra, batch.clean, waveform)
             terms = self._objective(spectra, batch, waveform)
             terms["metric"] = adversary.term(spectra)
         else:
@@ -143,7 +143,7 @@ class Trainer:
         if self._average:
             self._average.update_parameters(self.network)
         if adversary:
-            adversary.judge.submit()
+            adversary.submit()
         self.step += 1
         return {name: value.detach() for name, value in (terms | logged).items()}
 
@@ -170,4 +170,4 @@ class Trainer:
     def close(self) -> None:
         """End the processes that compute PESQ."""
         if self._adversary:
-            self._adversary.judge.close()
+            self._adversary.close()
