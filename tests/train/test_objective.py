@@ -10,7 +10,7 @@ from torch import Tensor
 
 from imse.nn.spectrum import stft
 from imse.train.mixing import Batch
-from imse.train.objective import Objective, Spectra, enhance
+from imse.train.objective import Objective, Spectra, estimate
 from imse.train.recipe import LossConfig
 from train.conftest import voice
 
@@ -35,7 +35,7 @@ def spectra(batch: Batch) -> Spectra:
     def halve(magnitude: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
         return magnitude * 0.5**0.3, phase
 
-    return enhance(halve, batch)
+    return estimate(halve, batch)
 
 
 @pytest.mark.parametrize(

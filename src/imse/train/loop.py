@@ -16,9 +16,9 @@ from imse import checkpoint
 from imse.nn import Network
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train import state, validation
+from imse.train.data import open_data
 from imse.train.progress import Bar, Board
 from imse.train.recipe import Recipe
-from imse.train.sources import open_data
 from imse.train.trainer import Trainer
 
 BEST = "best.safetensors"
@@ -98,7 +98,7 @@ class Run:
             self.save()
         board.close()
         if not interval and self._fabric.is_global_zero:
-            self._export(self.trainer.shipped)
+            self._export(self.trainer.exported_network)
         return self._folder / BEST
 
     def _export(self, network: Network) -> None:
@@ -113,9 +113,9 @@ class Run:
         """
         config, fabric, step = self._recipe.validation, self._fabric, self.trainer.step
         # A copy: one in evaluation mode that is not compiled, as utterances have many lengths.
-        network = copy.deepcopy(self.trainer.shipped).eval()
+        network = copy.deepcopy(self.trainer.exported_network).eval()
         mine = self._utterances[fabric.global_rank :: fabric.world_size]
-        enhanced = validation.enhance(network, fabric.device, mine)
+        enhanced = validation.enhance_utterances(network, fabric.device, mine)
         pairs = [(utterance.clean, estimate) for utterance, estimate in zip(mine, enhanced, strict=True)]
         scores = validation.measure(pairs, config.workers // fabric.world_size)
         means = {name: self._mean(values) for name, values in scores.items()}

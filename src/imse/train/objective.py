@@ -37,7 +37,7 @@ class Spectra:
     clean_stft: Tensor
 
 
-def enhance(network: Forward, batch: Batch) -> Spectra:
+def estimate(network: Forward, batch: Batch) -> Spectra:
     """Run the network on a batch; its output is float32 whatever precision it computes in."""
     with torch.no_grad():
         noisy, clean_stft = analyse(batch.noisy), stft(batch.clean)
@@ -68,19 +68,19 @@ class Objective:
         """Unweighted terms by the name of their weight in `LossConfig`.
 
         Args:
-            spectra: What `enhance` returned.
+            spectra: What `estimate` returned.
             batch: What it was given.
             waveform: What the estimate synthesises to [B, samples], if that is already known.
         """
         config = self._config
-        estimate, clean = losses.cartesian(*spectra.estimate), losses.cartesian(*spectra.clean)
+        estimated, clean = losses.cartesian(*spectra.estimate), losses.cartesian(*spectra.clean)
         terms: dict[str, Tensor] = {}
         if config.magnitude:
             terms["magnitude"] = losses.magnitude_loss(spectra.estimate[0], spectra.clean[0])
         if config.phase:
             terms["phase"] = losses.phase_loss(spectra.estimate[1], spectra.clean[1])
         if config.complex:
-            terms["complex"] = losses.complex_loss(estimate, clean)
+            terms["complex"] = losses.complex_loss(estimated, clean)
         if not (config.consistency or config.si_sdr or self._of_power):
             return terms
         if waveform is None:
@@ -93,7 +93,7 @@ class Objective:
             if config.consistency:
                 scale = (power + 1e-8) ** ((COMPRESSION - 1) / 2)  # the magnitude 1e-4 is as good as none
                 again = torch.stack([spectrum.real * scale, spectrum.imag * scale], dim=1)
-                terms["consistency"] = losses.consistency_loss(estimate, again)
+                terms["consistency"] = losses.consistency_loss(estimated, again)
             if self._of_power:
                 clean_power = _power(spectra.clean_stft)
                 terms |= {name: loss(power, clean_power) for name, loss in self._of_power.items()}

@@ -20,12 +20,12 @@ from imse import checkpoint
 from imse.nn import Network
 from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
+from imse.train.data import BatchSource
 from imse.train.growth import deepen
 from imse.train.mixing import Draw
-from imse.train.objective import Objective, enhance
+from imse.train.objective import Objective, estimate
 from imse.train.recipe import Recipe, RecipeError
 from imse.train.schedule import learning_rate
-from imse.train.sources import Source
 from imse.train.teacher import Teacher
 
 
@@ -71,7 +71,7 @@ class Trainer:
         RecipeError: The batch cannot be shared between the processes, or the weights to start from do not fit.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, fabric: Fabric) -> None:
+    def __init__(self, recipe: Recipe, source: BatchSource, fabric: Fabric) -> None:
         optim = recipe.optim
         share, rest = divmod(optim.batch_size, fabric.world_size)
         if rest:
@@ -95,7 +95,7 @@ class Trainer:
         self._adversary = Adversary(optim, fabric, recipe.loss.pesq_workers) if recipe.loss.metric > 0 else None
 
     @property
-    def shipped(self) -> Network:
+    def exported_network(self) -> Network:
         """The network that is validated and exported: the averaged one where there is an average."""
         network = self._average.module if self._average else self.network
         assert isinstance(network, Network)
@@ -117,7 +117,7 @@ class Trainer:
         batch = self._source.batch(Draw(recipe.seed, self.step, optim.batch_size, self._rows))
         if self._teacher:
             batch = self._teacher(batch)
-        spectra = enhance(self._wrapped, batch)
+        spectra = estimate(self._wrapped, batch)
         logged: dict[str, Tensor] = {}
         if adversary:
             waveform = synthesise(*spectra.estimate, batch.noisy.shape[-1])

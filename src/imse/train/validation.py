@@ -85,7 +85,7 @@ def _in_turn(groups: list[list[int]], number: int) -> int:
     return group[number // len(groups) % len(group)]
 
 
-def enhance(network: Network, device: torch.device, utterances: Sequence[Utterance]) -> list[Floats]:
+def enhance_utterances(network: Network, device: torch.device, utterances: Sequence[Utterance]) -> list[Floats]:
     """Enhance utterances through `imse.Enhancer`, as a user would, with a network in evaluation mode on a device."""
     enhancer = Enhancer(engine=TorchEngine(network, torch.get_num_threads(), device))
     return [enhancer.enhance(utterance.noisy, SAMPLE_RATE) for utterance in utterances]
