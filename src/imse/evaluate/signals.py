@@ -1,4 +1,4 @@
-"""A pair of signals to compare, and what several measures of it share."""
+"""A pair of signals to compare, with all measures of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the data tables of a recipe to batches and validation utterances; whatever is wrong with them shows here."""
+"""Batches and validation utterances from a recipe's data; all errors in the data are raised before the first step."""
 
 from __future__ import annotations
 

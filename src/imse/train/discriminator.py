@@ -83,7 +83,7 @@ def discriminator_loss(discriminator: nn.Module, scored: ScoredBatch) -> Tensor:
 
 
 def metric_loss(discriminator: nn.Module, clean: Tensor, estimate: Tensor) -> Tensor:
-    """How far the discriminator is from calling an estimate perfect: mean squared error of its score and 1.
+    """Mean squared error between the discriminator's score of an estimate and 1, the score of a perfect one.
 
     Args:
         discriminator: A `Discriminator`.

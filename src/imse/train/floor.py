@@ -1,7 +1,7 @@
-"""Speech without the noise floor of its recording, as a target to learn from.
+"""Speech without the noise floor of its recording, as a training target.
 
-"Clean" corpora keep the sound of their room and microphone 30 to 55 dB below the speech. A network that is trained on
-such targets learns to leave that floor in. Spectral subtraction (Boll, IEEE TASSP 27(2), 1979; over-subtraction and
+"Clean" recordings hold the noise of their room and microphone, 30 to 55 dB below the speech. A network that is trained
+on such targets learns to keep that noise. Spectral subtraction (Boll, IEEE TASSP 27(2), 1979; over-subtraction and
 spectral floor after Berouti et al., ICASSP 1979) removes it: at these ratios its artefacts are as far below the speech
 as the floor was.
 """

@@ -54,8 +54,7 @@ class DataConfig:
         held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation.
         held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
         skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
-        denoised_sources: Sources of speech that are used without the noise floor of their recordings (see
-            `imse.train.floor`).
+        denoised_sources: Sources of speech whose noise floor is removed (see `imse.train.floor`).
         speech_shares: Share of the speech that is drawn from a source, by its name; other sources share the rest by
             their seconds.
         cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
@@ -78,8 +77,8 @@ class MixingConfig:
 
     Attributes:
         snr_db: Range of the signal-to-noise ratio, uniform in dB, over the segment.
-        level_db: Range of the mixture's level in dB below full scale; it matters to clipping and 16-bit damage alone,
-            since the network sees unit RMS.
+        level_db: Range of the mixture's level in dB of full scale. It matters to the codec alone, as the network's
+            input is scaled to unit RMS.
         second_noise: Probability that two noises are added up.
         babble: Probability that the noise is babble, of `babble_voices` (range) voices of other speakers.
         babble_voices: Fewest and most voices.
@@ -95,7 +94,7 @@ class MixingConfig:
         level_offset: Probability that a segment is not at unit RMS, as a quiet passage of a loud recording is not.
         level_offset_db: Range of its level relative to that.
         shortest_segment: Where above 0, a step's segments are cut to a length drawn between this and
-            `optim.segment_samples`, so that the network holds up in short windows, too.
+            `optim.segment_samples`, so that the network learns to work on short segments, too.
     """
 
     snr_db: Range = (-5.0, 20.0)
@@ -119,7 +118,7 @@ class MixingConfig:
 
 @dataclass(frozen=True, config=_CONFIG)
 class LossConfig:
-    """Weight of each term; 0 switches a term off, and what only it needs is then not computed.
+    """Weight of each term. A term of weight 0 is not computed.
 
     Attributes:
         magnitude: Squared error of the compressed magnitude.
@@ -229,7 +228,7 @@ class ValidationConfig:
 
 @dataclass(frozen=True, config=_CONFIG)
 class RunConfig:
-    """Where the run goes and how often it leaves a trace.
+    """The run's folder, where it starts from, its device, and how often it saves and logs.
 
     Attributes:
         folder: Run folder: checkpoints, TensorBoard events, the resolved recipe.
@@ -237,7 +236,7 @@ class RunConfig:
             `imse.train.growth`); for another run over other data, or with another schedule. To go on with the same run,
             use `--resume`.
         accelerator: Lightning Fabric's name of the device: "auto", "cpu", "cuda", "mps".
-        checkpoint_minutes: Longest time between two checkpoints; what is killed loses no more.
+        checkpoint_minutes: Longest time between two checkpoints, and so the most that a killed run loses.
         log_interval: Steps between two rows of scalars.
     """
 

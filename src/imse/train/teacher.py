@@ -1,4 +1,4 @@
-"""A trained network whose output takes part in the target of another's training."""
+"""A trained network whose output is part of the target that another one is trained on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with the teacher's share in the target of the rows that it teaches."""
+        """Mix the teacher's output into the targets of the rows that it teaches; the given batch stays as it is."""
         rows = batch.taught.nonzero().squeeze(-1)
         if not len(rows):
             return batch

@@ -1,8 +1,8 @@
-"""One optimiser step, and all that the next one depends on.
+"""One optimiser step, and the state that the next one depends on.
 
-Lightning Fabric gives devices, precision and DDP and leaves the loop to us, which two optimisers (network and
-discriminator) and a bit-exact resume need. HF Accelerate does the same, but wraps schedulers and data loaders too,
-of which there are none here.
+Lightning Fabric provides devices, precision and DDP. The loop is our own, as two optimisers (network and discriminator)
+and a bit-exact resume need it. HF Accelerate does the same, but also wraps schedulers and data loaders, which are not
+used here.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Trainer:
         """One optimiser step of the discriminator, if there is one, and of the network.
 
         Args:
-            progress: Share of the run that is done, by which the learning rate goes.
+            progress: Share of the run that is done; it sets the learning rate of the cosine schedule.
 
         Returns:
             The terms of the loss and the norm of the gradient, still on the device.
