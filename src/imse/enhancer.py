@@ -25,7 +25,7 @@ from imse.atomic_write import require_writable
 from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
 from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
-from imse.engine.interface import Enhanced
+from imse.engine.interface import Engine, Enhanced
 from imse.errors import ImseError
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
@@ -63,7 +63,8 @@ class Enhancer:
     Args:
         weights: Name of weights in the package, or a file.
         engine: "native" (compiled; safetensors files of IMSE), "onnx" (ONNX files), "torch" (safetensors and published
-            files; an accelerator if there), or "auto" for the first of them that there is for the weights.
+            files; an accelerator if there), or "auto" for the first of them that there is for the weights. An open
+            engine is used as it is, with its own weights and threads.
         threads: Processor threads that the network uses.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
@@ -77,7 +78,7 @@ class Enhancer:
     def __init__(
         self,
         weights: str | Path = "default",
-        engine: str = AUTO,
+        engine: str | Engine = AUTO,
         threads: int = 1,
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
@@ -92,7 +93,7 @@ class Enhancer:
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._weights = weights
-        self._engine = open_engine(engine, weights, threads)
+        self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
         """Enhance an array.

@@ -11,11 +11,11 @@ import soundfile
 import torch
 
 from imse.train.corpus import load
+from imse.train.data import open_data
 from imse.train.manifest import DataError, split_manifest, split_pairs
 from imse.train.mixing import Draw
 from imse.train.recipe import DataConfig, Recipe, RecipeError
 from imse.train.recipe_file import read
-from imse.train.sources import open_data
 
 CPU = torch.device("cpu")
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

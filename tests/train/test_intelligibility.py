@@ -11,7 +11,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from imse.evaluate.external import stoi
+from imse.evaluate.pesq_stoi import stoi
 from imse.nn.spectrum import stft
 from imse.signal.spectrum import Floats
 from imse.train.intelligibility import IntelligibilityLoss, segment_correlation

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imse.train import losses
-from imse.train.discriminator import Judged, discriminator_loss, metric_loss
+from imse.train.discriminator import ScoredBatch, discriminator_loss, metric_loss
 
 
 def test_magnitude_is_the_mean_squared_error() -> None:
@@ -113,14 +113,14 @@ class _Fixed(torch.nn.Module):
 
 
 def test_discriminator_learns_one_for_clean_and_pesq_for_the_rest() -> None:
-    judged = Judged(torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.5, 0.8]))
+    scored = ScoredBatch(torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.5, 0.8]))
     expected = 0.1**2 + (0.1**2 + 0.4**2) / 2
-    assert discriminator_loss(_Fixed(), judged).item() == pytest.approx(expected, abs=1e-6)
+    assert discriminator_loss(_Fixed(), scored).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_discriminator_leaves_out_a_batch_where_pesq_failed() -> None:
-    judged = Judged(torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.5, math.nan]))
-    assert discriminator_loss(_Fixed(), judged).item() == pytest.approx(0.1**2, abs=1e-6)
+    scored = ScoredBatch(torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.5, math.nan]))
+    assert discriminator_loss(_Fixed(), scored).item() == pytest.approx(0.1**2, abs=1e-6)
 
 
 def test_metric_term_wants_a_score_of_one() -> None:

@@ -11,7 +11,7 @@ from imse.train.augment import Colour, clip_peaks, convolve, mu_law
 from imse.train.corpus import Corpus, load
 from imse.train.manifest import split_manifest
 from imse.train.mixing import Batch, Draw, Mixer, Pairs
-from imse.train.recipe import MixingConfig, Recipe
+from imse.train.recipe import MixingConfig, Recipe, RecipeError
 from imse.train.rooms import simulate
 from imse.train.validation import mix_utterances
 
@@ -150,3 +150,105 @@ def test_rooms_keep_the_direct_sound_and_its_time(rooms: tuple[torch.Tensor, tor
     impulse = torch.zeros(2, 400)
     impulse[:, 100] = 1
     torch.testing.assert_close(convolve(impulse, whole_response)[:, 100:], whole_response[:, :300], atol=1e-5, rtol=0)
+
+
+# Recordings of the training split by source: 2 s of "a", 3 s of "b", 5 s of "c".
+SOURCES = {"ann0": "a", "ann1": "b", "bob0": "c", "bob1": "c"}
+
+
+@pytest.fixture
+def sources(corpus: Corpus) -> Corpus:
+    recordings = (replace(r, source=SOURCES.get(r.path.stem, "noises")) for r in corpus.recordings)
+    return replace(corpus, recordings=tuple(recordings))
+
+
+def drawn(corpus: Corpus, shares: dict[str, float], source: str) -> float:
+    """Share of 4,000 segments whose speech is from a source: those that a teacher of that source alone would teach."""
+    batch = Mixer(corpus, PLAIN, 512, shares=shares, taught={source}).batch(whole(0, size=4_000))
+    return float(batch.taught.float().mean())
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ({}, {"a": 0.2, "b": 0.3, "c": 0.5}),
+        ({"a": 0.5}, {"a": 0.5, "b": 0.5 * 3 / 8, "c": 0.5 * 5 / 8}),
+        ({"c": 0.0}, {"a": 2 / 5, "b": 3 / 5, "c": 0.0}),
+        ({"a": 0.4, "b": 0.6}, {"a": 0.4, "b": 0.6, "c": 0.0}),
+        ({"a": 0.1, "b": 0.1, "c": 0.8}, {"a": 0.1, "b": 0.1, "c": 0.8}),
+    ],
+)
+def test_speech_is_drawn_by_seconds_or_by_shares(
+    sources: Corpus, shares: dict[str, float], expected: dict[str, float]
+) -> None:
+    # Four standard deviations of the most uncertain share are 0.03.
+    assert {source: drawn(sources, shares, source) for source in expected} == pytest.approx(expected, abs=0.03)
+    assert sum(drawn(sources, shares, source) for source in expected) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shares", [{"a": 0.7, "b": 0.4}, {"a": 0.1, "b": 0.1, "c": 0.7}, {"a": -0.1}])
+def test_impossible_shares_are_an_error(sources: Corpus, shares: dict[str, float]) -> None:
+    with pytest.raises(RecipeError, match=r"data\.speech_shares"):
+        Mixer(sources, PLAIN, 512, shares=shares)
+
+
+def test_segments_of_a_step_have_one_length_in_all_processes(corpus: Corpus) -> None:
+    mixer = Mixer(corpus, replace(PLAIN, shortest_segment=1_000), SAMPLES)
+    lengths = []
+    for step in range(60):
+        first, second = (mixer.batch(Draw(0, step, 4, slice(start, start + 2))) for start in (0, 2))
+        assert first.noisy.shape == first.clean.shape == second.noisy.shape
+        lengths.append(first.noisy.shape[-1])
+    assert 1_000 <= min(lengths) < 1_500
+    assert 7_500 < max(lengths) <= SAMPLES
+    assert sum(lengths) / len(lengths) == pytest.approx(4_500, abs=4 * 2_020 / 60**0.5)
+    # All else is drawn as without it: the segments are those of full length, cut.
+    full = Mixer(corpus, PLAIN, SAMPLES).batch(whole(0, size=4))
+    cut = mixer.batch(whole(0, size=4))
+    assert torch.equal(cut.noisy, full.noisy[:, : lengths[0]])
+
+
+def test_levels_are_offset_as_often_and_as_far_as_asked_for(corpus: Corpus) -> None:
+    noise = replace(PLAIN, pure_noise=1, level_offset=0.25, level_offset_db=(-12.0, -6.0))
+    power = Mixer(corpus, noise, 512).batch(whole(0, size=2_000)).noisy.square().mean(-1)
+    level_db = 10 * torch.log10(power)
+    offset = level_db < -3
+    assert level_db[~offset].abs().max() < 0.01
+    assert offset.float().mean().item() == pytest.approx(0.25, abs=0.04)
+    assert -12.01 < level_db[offset].min() < -11
+    assert -7 < level_db[offset].max() < -5.99
+
+
+def test_an_offset_moves_input_and_target_alike(corpus: Corpus) -> None:
+    plain = Mixer(corpus, PLAIN, SAMPLES).batch(whole(0))
+    quiet = Mixer(corpus, replace(PLAIN, level_offset=1, level_offset_db=(-20.0, -20.0)), SAMPLES).batch(whole(0))
+    torch.testing.assert_close(quiet.noisy, plain.noisy / 10)
+    torch.testing.assert_close(quiet.clean, plain.clean / 10)
+
+
+@pytest.mark.parametrize(
+    ("changed", "all_taught"),
+    [
+        ({}, True),
+        ({"colour": 1.0, "band_limit": 1.0}, True),
+        ({"second_noise": 1.0, "babble": 0.5}, True),
+        ({"pure_speech": 1.0}, True),
+        ({"level_offset": 1.0}, True),
+        ({"pure_noise": 1.0}, False),
+        ({"room": 1.0}, False),
+        ({"clipping": 1.0}, False),
+        ({"codec": 1.0}, False),
+    ],
+)
+def test_a_teacher_teaches_where_the_mixture_is_its_target_and_noise(
+    corpus: Corpus, rooms: tuple[torch.Tensor, torch.Tensor], changed: dict[str, float], all_taught: bool
+) -> None:
+    batch = Mixer(corpus, replace(PLAIN, **changed), SAMPLES, rooms).batch(whole(0))  # type: ignore[arg-type]
+    assert batch.taught.tolist() == [all_taught] * 8
+
+
+def test_taught_rows_are_told_row_by_row(corpus: Corpus) -> None:
+    batch = Mixer(corpus, replace(PLAIN, pure_noise=0.5), SAMPLES).batch(whole(0, size=64))
+    assert torch.equal(batch.taught, batch.clean.any(-1))
+    assert batch.taught.any()
+    assert not batch.taught.all()

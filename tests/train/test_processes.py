@@ -61,9 +61,9 @@ def test_two_processes_get_the_gradients_of_one(adversarial: Recipe, tmp_path: P
     alone = torch.load(tmp_path / "1.0.pt", weights_only=True)
     for rank in (0, 1):
         assert difference(torch.load(tmp_path / f"2.{rank}.pt", weights_only=True), alone) < 1e-4
-    # The checkpoint of two processes holds the judged rows of both, in the order of one.
+    # The checkpoint of two processes holds the scored rows of both, in the order of one.
     alone, both = (
-        torch.load(tmp_path / f"run{world}" / "last.ckpt", weights_only=True)["trainer"]["adversary"]["judged"]
+        torch.load(tmp_path / f"run{world}" / "last.ckpt", weights_only=True)["trainer"]["adversary"]["scored"]
         for world in (1, 2)
     )
     torch.testing.assert_close(both[0], alone[0])

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from imse.train.recipe import RecipeError
+from imse.train.recipe import OptimConfig, RecipeError
 from imse.train.recipe_file import read
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+RUNS = sorted(path for path in RECIPES.rglob("*.toml") if path.stem != "corpus")
 
 
 @pytest.fixture
@@ -49,11 +50,113 @@ def test_overrides_go_over_the_file(path: Path) -> None:
         ("network=3", "network"),
         ("name.first=x", "name"),
         ("optim.lr", "optim.lr"),
+        ("optim.lr=-1", "optim.lr"),
+        ("optim.lr=nan", "optim.lr"),
+        ("optim.lr=fast", "optim.lr"),
+        ("optim.lr=1979-05-27", "optim.lr"),
+        ("optim.minutes=-0.5", "optim.minutes"),
+        ("optim.batch_size=0", "optim.batch_size"),
+        ("optim.segment_samples=509", "optim.segment_samples"),
+        ("optim.ema=1", "optim.ema"),
+        ("optim.betas=[0.9, 1.0]", "optim.betas"),
+        ("mixing.babble=1.5", "mixing.babble"),
+        ("mixing.pure_noise=-0.1", "mixing.pure_noise"),
+        ("mixing.snr_db=[10, 0]", "mixing.snr_db"),
+        ("mixing.babble_voices=[0, 3]", "mixing.babble_voices"),
+        ("mixing.shortest_segment=509", "mixing.shortest_segment"),
+        ("mixing.shortest_segment=40_000", "optim.segment_samples"),
+        ("loss.phase=-1", "loss.phase"),
+        ("teacher.share=2", "teacher.share"),
+        ("validation.snr_db=[]", "validation.snr_db"),
+        ("run.log_interval=0", "run.log_interval"),
+        ("data.speech_shares=[1]", "data.speech_shares"),
+        ("data.speech_shares.vctk=2", "data.speech_shares.vctk"),
+        ("data.speech_shares.vctk=much", "data.speech_shares.vctk"),
+        ("data.held_out_speakers=ann", "data.held_out_speakers"),
+        ("extends=other.toml", "extends"),
     ],
 )
-def test_a_bad_key_or_value_is_named(path: Path, override: str, named: str) -> None:
-    with pytest.raises(RecipeError, match=named):
+def test_a_bad_key_or_value_is_named_in_one_line(path: Path, override: str, named: str) -> None:
+    with pytest.raises(RecipeError, match=named) as error:
         read(path, [override])
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_known_keys_are_listed_where_one_is_unknown(path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"unknown key 'optim\.rate'; known here: batch_size, .*weight_decay$"):
+        read(path, ["optim.rate=1"])
+
+
+def test_a_loss_without_any_term_is_an_error(path: Path) -> None:
+    terms = [f"loss.{name}=0" for name in ("magnitude", "phase", "complex", "metric")]
+    with pytest.raises(RecipeError, match="loss: at least one weight"):
+        read(path, terms)
+    assert read(path, [*terms, "loss.level=0.1"]).loss.level == 0.1
+
+
+def test_shares_of_sources_are_a_table_of_numbers(path: Path) -> None:
+    recipe = read(path, ["data.speech_shares.vctk=1", "data.speech_shares.books=0"])
+    assert recipe.data.speech_shares == {"vctk": 1.0, "books": 0.0}
+
+
+def test_steps_cannot_be_set_for_a_run_that_ends_by_time(path: Path) -> None:
+    assert read(path, ["optim.steps=4"]).optim.steps == 4
+    path.write_text("[optim]\nminutes = 5\n")
+    with pytest.raises(RecipeError, match=r"optim\.steps has no effect.* optim\.minutes = 5"):
+        read(path, ["optim.steps=4"])
+    assert read(path, ["optim.steps=4", "optim.minutes=0"]).optim.steps == 4
+
+
+def test_values_are_checked_when_made_in_python_too() -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        OptimConfig(lr=-1.0)
+
+
+def test_a_recipe_extends_another_key_by_key(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (tmp_path / "base.toml").write_text(
+        'name = "base"\nseed = 7\n[data]\nmanifest = "M.tsv"\nheld_out_speakers = ["ann", "bob"]\n'
+        "speech_shares = { a = 0.5 }\n[optim]\nlr = 0.1\nema = 0.9\n"
+    )
+    (folder / "middle.toml").write_text('extends = "../base.toml"\nname = "middle"\n[optim]\nlr = 0.2\nsteps = 10\n')
+    last = folder / "last.toml"
+    last.write_text(
+        'extends = "middle.toml"\n[optim]\nlr = 0.3\n[data]\nheld_out_speakers = ["eve"]\nspeech_shares.b = 0.2\n'
+    )
+    recipe = read(last, ["optim.ema=0.5"])
+    assert (recipe.name, recipe.seed) == ("middle", 7)
+    assert (recipe.optim.lr, recipe.optim.steps, recipe.optim.ema) == (0.3, 10, 0.5)
+    assert recipe.data.held_out_speakers == ("eve",)
+    assert recipe.data.speech_shares == {"a": 0.5, "b": 0.2}
+    # A path starts at the file that states it.
+    assert Path(recipe.data.manifest).resolve() == (tmp_path / "M.tsv").resolve()
+
+
+def test_recipes_that_extend_each_other_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    for name, base in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{base}.toml"\n')
+    with pytest.raises(RecipeError, match=r"c\.toml: extends .*a\.toml, which extends") as error:
+        read(tmp_path / "a.toml")
+    assert len(str(error.value).splitlines()) == 1
+    (tmp_path / "self.toml").write_text('extends = "self.toml"\n')
+    with pytest.raises(RecipeError, match=r"self\.toml"):
+        read(tmp_path / "self.toml")
+
+
+def test_long_chains_and_wrong_names_of_recipes_are_errors(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.toml").write_text(f'extends = "{number + 1}.toml"\n')
+    (tmp_path / "9.toml").write_text('name = "deep"\n')
+    assert read(tmp_path / "2.toml").name == "deep"
+    with pytest.raises(RecipeError, match="more than 8 recipes"):
+        read(tmp_path / "0.toml")
+    (tmp_path / "list.toml").write_text('extends = ["0.toml"]\n')
+    with pytest.raises(RecipeError, match="'extends' names one other recipe"):
+        read(tmp_path / "list.toml")
+    (tmp_path / "lost.toml").write_text('extends = "nowhere.toml"\n')
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.toml"):
+        read(tmp_path / "lost.toml")
 
 
 def test_what_is_not_toml_is_an_error(tmp_path: Path) -> None:
@@ -63,6 +166,6 @@ def test_what_is_not_toml_is_an_error(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
 def test_recipes_checked_in_can_be_read(path: Path) -> None:
     assert read(path).name == path.stem

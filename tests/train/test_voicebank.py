@@ -47,6 +47,7 @@ def test_files_are_resampled_listed_and_split(root: Path) -> None:
         "p226",
         "0.100",
     ]
+    assert sorted(path.name for path in target.glob("*.tsv")) == ["train.tsv", "validation.tsv"]
     folder = target / "train"
     pairs = DataConfig(clean=str(folder / "clean"), noisy=str(folder / "noisy"), held_out_speakers=voicebank.HELD_OUT)
     split = split_pairs(pairs)
@@ -69,7 +70,7 @@ def test_what_is_missing_is_said(root: Path) -> None:
     with pytest.raises(DataError) as error:
         voicebank.prepare(root, root / "imse")
     message = str(error.value)
-    assert "2 instead of 3 files in noisy_trainset_28spk_wav (no p228_001.wav, for one)" in message
+    assert "2 instead of 3 files in noisy_trainset_28spk_wav (for example, no p228_001.wav)" in message
     assert "no folder clean_testset_wav" in message
     with pytest.raises(DataError, match="no such folder"):
         voicebank.find(root / "nowhere")

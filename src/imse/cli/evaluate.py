@@ -34,9 +34,9 @@ def evaluate(
 
     from imse.atomic_write import require_writable
     from imse.evaluate import evaluate as run
-    from imse.evaluate.export import write_csv, write_json
     from imse.evaluate.report import write_report
     from imse.evaluate.tables import tables
+    from imse.evaluate.writers import write_csv, write_json
 
     outputs = [(path, write) for path, write in ((csv, write_csv), (json, write_json), (report, write_report)) if path]
     for path, _ in outputs:

@@ -8,15 +8,16 @@ import torch
 
 from imse.checkpoint import load
 from imse.engine.interface import Enhanced
+from imse.nn import Network
 from imse.nn.spectrum import analyse, synthesise
 from imse.signal.spectrum import Floats
 
 
 class TorchEngine:
-    """A checkpoint that `imse.checkpoint.load` opens.
+    """A network in evaluation mode, or a checkpoint that `imse.checkpoint.load` opens.
 
     Args:
-        weights: The file.
+        weights: The file, or the network.
         threads: Processor threads that torch uses.
         device: Where it runs; an accelerator if there is one by default.
         precision: What the network computes in, by autocast: float32, or bfloat16 for speed on an accelerator. The
@@ -27,11 +28,15 @@ class TorchEngine:
     """
 
     def __init__(
-        self, weights: Path, threads: int = 1, device: str | None = None, precision: torch.dtype = torch.float32
+        self,
+        weights: Path | Network,
+        threads: int = 1,
+        device: torch.device | str | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         torch.set_num_threads(threads)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._network = load(weights).to(self._device)
+        self._network = (weights if isinstance(weights, Network) else load(weights)).to(self._device)
         self._precision = precision
         # What an accelerator is given at once keeps it busy for long; it is waited for only once a batch.
         self.batch = 1 if self._device.type == "cpu" else 32

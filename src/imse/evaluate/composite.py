@@ -1,4 +1,4 @@
-"""Composite measures: what listeners would say of the speech, the background and the whole, from 1 to 5.
+"""Composite measures: predicted listeners' ratings of the speech, the background and the whole, from 1 to 5.
 
 The regressions of Hu and Loizou, "Evaluation of objective quality measures for speech enhancement", IEEE TASLP 16(1),
 2008, on PESQ (wide-band, as in every table for 16 kHz), LLR, WSS and segmental SNR in dB.

@@ -1,4 +1,4 @@
-"""Delay between the recordings of a pair, which most measures take for distortion."""
+"""Delay between the recordings of a pair. Most measures count it as distortion."""
 
 from __future__ import annotations
 

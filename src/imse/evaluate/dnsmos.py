@@ -1,4 +1,4 @@
-"""DNSMOS P.835: how people would rate the speech, the background and the whole, without a reference.
+"""DNSMOS P.835: predicted ratings of the speech, the background and the whole, without a reference.
 
 Reddy, Gopal and Cutler, "DNSMOS P.835: A non-intrusive perceptual objective speech quality metric", ICASSP 2022. The
 network is the one in the package `speechmos`, whose own code would need librosa, pandas and requests.

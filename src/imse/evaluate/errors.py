@@ -1,4 +1,4 @@
-"""What can go wrong: a score that does not exist, and folders that cannot be compared."""
+"""Errors of an evaluation: a score that cannot be computed, and folders that cannot be compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from imse.errors import ImseError
 
 
 class Unscorable(Exception):  # noqa: N818 - a finding about one file, counted in the result, not a failure
-    """There is no such score of these signals; the message is the reason, told to the user."""
+    """A score that these signals do not have; the message is the reason that the user reads."""
 
 
 class EvaluationError(ImseError):

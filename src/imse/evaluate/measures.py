@@ -29,7 +29,7 @@ class Measure:
     needs_clean: bool = True
 
     def quality(self, score: float) -> float:
-        """The score turned so that more is better."""
+        """The score with its sign chosen so that larger is better."""
         return {"higher": score, "lower": -score, "zero": -abs(score)}[self.better]
 
 
@@ -59,7 +59,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Scores:
-    """What one pair of signals scored: every measure asked for is either in `values` or in `missing`."""
+    """Scores of one pair of signals: each measure is in `values`, or in `missing` with the reason."""
 
     values: dict[str, float]
     missing: dict[str, str]

@@ -1,4 +1,4 @@
-"""Which files belong together: folders matched by name, checked before anything is scored."""
+"""Pairs of recordings: files of several folders matched by name, and checked before anything is scored."""
 
 from __future__ import annotations
 

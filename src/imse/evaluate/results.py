@@ -1,4 +1,4 @@
-"""What an evaluation found: scores of every file, their summaries, and systems compared pair by pair."""
+"""Results of an evaluation: scores of every file, their summaries, and systems compared file by file."""
 
 from __future__ import annotations
 

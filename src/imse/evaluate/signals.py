@@ -1,4 +1,4 @@
-"""A pair of signals to compare, and what several measures of it share."""
+"""A pair of signals to compare, with all measures of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from imse.evaluate import composite, external, frames, llr, snr, spectral, wss
+from imse.evaluate import composite, frames, llr, pesq_stoi, snr, spectral, wss
 from imse.evaluate.dnsmos import Rating, dnsmos
 from imse.evaluate.errors import Unscorable
 from imse.evaluate.frames import Float64s
@@ -29,22 +29,22 @@ class Signals:
     @cached_property
     def pesq_wb(self) -> float:
         """PESQ wide-band (ITU-T P.862.2), MOS-LQO from 1.0 to 4.6."""
-        return external.pesq(self.clean, self.enhanced, "wb")
+        return pesq_stoi.pesq(self.clean, self.enhanced, "wb")
 
     @cached_property
     def pesq_nb(self) -> float:
         """PESQ narrow-band (ITU-T P.862.1), MOS-LQO from 1.0 to 4.5."""
-        return external.pesq(self.clean, self.enhanced, "nb")
+        return pesq_stoi.pesq(self.clean, self.enhanced, "nb")
 
     @cached_property
     def stoi(self) -> float:
         """Short-time objective intelligibility."""
-        return external.stoi(self.clean, self.enhanced)
+        return pesq_stoi.stoi(self.clean, self.enhanced)
 
     @cached_property
     def estoi(self) -> float:
         """Extended short-time objective intelligibility."""
-        return external.stoi(self.clean, self.enhanced, extended=True)
+        return pesq_stoi.stoi(self.clean, self.enhanced, extended=True)
 
     @cached_property
     def llr(self) -> float:

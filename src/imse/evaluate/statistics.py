@@ -28,12 +28,12 @@ def bootstrap(values: Sequence[float]) -> Interval:
     mean = float(array.mean())
     if len(array) == 1:
         return Interval(mean, None, None)
-    low, high = np.percentile(_weights(len(array)) @ array, _PERCENTILES)
+    low, high = np.percentile(_resamples(len(array)) @ array, _PERCENTILES)
     return Interval(mean, float(low), float(high))
 
 
 @lru_cache(maxsize=2)
-def _weights(count: int) -> NDArray[np.float32]:
-    """Share of each of `count` values in each resample, [10000, count]: every measure draws the same files."""
+def _resamples(count: int) -> NDArray[np.float32]:
+    """Share of each of `count` values in each resample, [10000, count]; the same files for every measure."""
     draws = np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
     return draws.astype(np.float32) / np.float32(count)

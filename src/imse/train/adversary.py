@@ -1,4 +1,4 @@
-"""The discriminator's side of the training: its own optimiser, its judged examples, its term of the objective."""
+"""The discriminator's side of the training: its optimiser, the PESQ that it learns from, its term of the objective."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from imse.train.discriminator import Discriminator, Judged, discriminator_loss, metric_loss
+from imse.train.discriminator import Discriminator, ScoredBatch, discriminator_loss, metric_loss
 from imse.train.objective import Spectra
-from imse.train.pesq_pool import Judge
+from imse.train.pesq_pool import PesqPool
 from imse.train.recipe import OptimConfig
 
 
@@ -30,14 +30,14 @@ class Adversary:
             self._plain.parameters(), lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay
         )
         self._wrapped, self._stepper = fabric.setup(self._plain, self._optimizer)
-        self.judge = Judge(workers)
+        self._pesq = PesqPool(workers)
 
     def learn(self, lr: float) -> Tensor | None:
         """Train the discriminator on the step before; its loss, or None where there is none yet."""
-        judged = self.judge.collect()
-        if judged is None:
+        scored = self._pesq.collect()
+        if scored is None:
             return None
-        loss = discriminator_loss(self._wrapped, judged)
+        loss = discriminator_loss(self._wrapped, scored)
         self._optimizer.zero_grad(set_to_none=True)
         self._fabric.backward(loss)
         for group in self._optimizer.param_groups:
@@ -52,13 +52,31 @@ class Adversary:
         self._plain.requires_grad_(True)
         return loss
 
+    def stage(self, spectra: Spectra, clean: Tensor, estimate: Tensor) -> None:
+        """Start the copy of a step's estimates to where PESQ is computed, without waiting for it.
+
+        Args:
+            spectra: Those of the step.
+            clean: Target waveforms [B, samples].
+            estimate: Estimated waveforms [B, samples].
+        """
+        self._pesq.stage(spectra.clean[0], spectra.estimate[0], torch.stack([clean, estimate]))
+
+    def submit(self) -> None:
+        """Have PESQ computed of what was staged, while the next step goes on."""
+        self._pesq.submit()
+
+    def close(self) -> None:
+        """End the processes that compute PESQ."""
+        self._pesq.close()
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on; waits for PESQ of the last one. All processes must call it."""
-        judged = self.judge.collect()
+        scored = self._pesq.collect()
         return {
             "discriminator": self._plain.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "judged": judged and [self._gather(part) for part in (judged.clean, judged.estimate, judged.quality)],
+            "scored": scored and [self._gather(part) for part in (scored.clean, scored.estimate, scored.quality)],
         }
 
     def _gather(self, part: Tensor) -> Tensor:
@@ -70,8 +88,8 @@ class Adversary:
         return torch.cat(gathered)
 
     def load_state_dict(self, state: dict[str, Any], rows: slice) -> None:
-        """Go back to a `state_dict`, of whose judged batch this process takes its rows."""
+        """Go back to a `state_dict`, of whose scored batch this process takes its rows."""
         self._plain.load_state_dict(state["discriminator"])
         self._optimizer.load_state_dict(state["optimizer"])
-        if state["judged"] is not None:
-            self.judge.restore(Judged(*(part[rows].to(self._fabric.device) for part in state["judged"])))
+        if state["scored"] is not None:
+            self._pesq.restore(ScoredBatch(*(part[rows].to(self._fabric.device) for part in state["scored"])))

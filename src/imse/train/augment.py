@@ -1,6 +1,6 @@
-"""Changes that a recording undergoes on its way to us: microphone colour, band limits, rooms, clipping, telephony.
+"""Degradations of recordings: microphone colour, band limits, rooms, clipping, telephony.
 
-All work in batch on the device of their input and have no random numbers of their own.
+All work in batch on the device of their input, and draw no random numbers.
 """
 
 from __future__ import annotations

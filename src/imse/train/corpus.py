@@ -1,7 +1,6 @@
 """The recordings of a run, decoded once and kept as one row of 16-bit samples on the training device.
 
-The 6.5 hours of the default corpus are 750 MB this way. Segments are cut out by index, in batch, so no loader stands
-between the data and the device.
+The 6.5 hours of the default corpus take 750 MB. Segments are cut out by index, in batch, so no data loader is needed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The metric discriminator (MetricGAN, arXiv 1905.04874): a network that learns to tell PESQ from two spectra.
+"""The metric discriminator (MetricGAN, arXiv 1905.04874): a network that predicts PESQ from two spectra.
 
-PESQ has no gradient; the discriminator, trained on what PESQ says of the network's own estimates, lends it one.
+PESQ has no gradient. The discriminator is trained to predict the PESQ of the network's own estimates, and the network
+is trained through its gradient.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ class Discriminator(nn.Module):
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Estimates of an earlier step with what PESQ said of them: what the discriminator learns from.
+class ScoredBatch:
+    """Estimates of an earlier step with their PESQ: what the discriminator learns from.
 
     Attributes:
         clean: Compressed magnitudes [B, bins, T].
         estimate: Compressed magnitudes [B, bins, T], detached.
-        quality: ``(PESQ - 1) / 3.5`` [B]; all nan where PESQ of one of the batch failed.
+        quality: ``(PESQ - 1) / 3.5`` [B], nan where PESQ failed.
     """
 
     clean: Tensor
@@ -67,22 +68,22 @@ class Judged:
     quality: Tensor
 
 
-def discriminator_loss(discriminator: nn.Module, judged: Judged) -> Tensor:
+def discriminator_loss(discriminator: nn.Module, scored: ScoredBatch) -> Tensor:
     """Squared error for clean pairs, whose quality is 1, plus that for estimates.
 
     Where PESQ of one of the batch failed, only the first term is used, as the authors do.
     """
     # One pass over both, as instance norm keeps samples apart and DDP wants one forward per backward.
-    clean = torch.cat([judged.clean, judged.clean])
-    same, predicted = discriminator(clean, torch.cat([judged.clean, judged.estimate])).chunk(2)
-    known = judged.quality.isfinite().all()
+    clean = torch.cat([scored.clean, scored.clean])
+    same, predicted = discriminator(clean, torch.cat([scored.clean, scored.estimate])).chunk(2)
+    known = scored.quality.isfinite().all()
     # A failed batch is masked instead of skipped: no branch that would have to wait for the device.
-    error = F.mse_loss(predicted, torch.where(known, judged.quality, predicted.detach()))
+    error = F.mse_loss(predicted, torch.where(known, scored.quality, predicted.detach()))
     return F.mse_loss(same, torch.ones_like(same)) + error
 
 
 def metric_loss(discriminator: nn.Module, clean: Tensor, estimate: Tensor) -> Tensor:
-    """How far the discriminator is from calling an estimate perfect: mean squared error of its score and 1.
+    """Mean squared error between the discriminator's score of an estimate and 1, the score of a perfect one.
 
     Args:
         discriminator: A `Discriminator`.

@@ -1,7 +1,7 @@
-"""Speech without the noise floor of its recording, as a target to learn from.
+"""Speech without the noise floor of its recording, as a training target.
 
-"Clean" corpora keep the sound of their room and microphone 30 to 55 dB below the speech. A network that is trained on
-such targets learns to leave that floor in. Spectral subtraction (Boll, IEEE TASSP 27(2), 1979; over-subtraction and
+"Clean" recordings hold the noise of their room and microphone, 30 to 55 dB below the speech. A network that is trained
+on such targets learns to keep that noise. Spectral subtraction (Boll, IEEE TASSP 27(2), 1979; over-subtraction and
 spectral floor after Berouti et al., ICASSP 1979) removes it: at these ratios its artefacts are as far below the speech
 as the floor was.
 """
@@ -34,7 +34,8 @@ def remove_floor(waveform: Floats) -> Floats:
     power = _smooth(np.abs(spectrum[0]) ** 2)
     noise = np.quantile(power, _QUIET, axis=0)
     gain = np.sqrt(np.maximum(1 - _OVER_SUBTRACTION * noise / (power + 1e-20), _LEAST_GAIN**2))
-    return istft(spectrum * gain, len(waveform))[0]
+    lowered: Floats = istft(spectrum * gain, len(waveform))[0]
+    return lowered
 
 
 def _smooth(power: NDArray[np.floating]) -> NDArray[np.floating]:

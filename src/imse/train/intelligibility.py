@@ -4,7 +4,7 @@ The measure is Taal et al., "An Algorithm for Intelligibility Prediction of Time
 TASLP 19(7), 2011, section II; as a loss: Fu et al., "End-to-End Waveform Utterance Enhancement for Direct Evaluation
 Metrics Optimization by Fully Convolutional Neural Networks", IEEE/ACM TASLP 26(9), 2018. It differs in three ways: the
 STFT is the network's (31.9 ms every 6.25 ms at 16 kHz, instead of 25.6 ms every 12.8 ms at 10 kHz), silent frames are
-taken out of the spectrum instead of the waveform, and norms have a floor, so that what is silent has a gradient, too.
+taken out of the spectrum instead of the waveform, and norms have a lower limit, so that silence has a gradient, too.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import time
@@ -12,15 +13,15 @@ import torch
 from lightning_fabric import Fabric
 
 from imse import checkpoint
+from imse.nn import Network
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train import state, validation
+from imse.train.data import open_data
 from imse.train.progress import Bar, Board
 from imse.train.recipe import Recipe
-from imse.train.sources import open_data
 from imse.train.trainer import Trainer
 
 BEST = "best.safetensors"
-_CANDIDATE = "candidate.safetensors"
 
 
 class Run:
@@ -97,12 +98,12 @@ class Run:
             self.save()
         board.close()
         if not interval and self._fabric.is_global_zero:
-            self._export(self._folder / BEST)
+            self._export(self.trainer.exported_network)
         return self._folder / BEST
 
-    def _export(self, path: Path) -> None:
+    def _export(self, network: Network) -> None:
         metadata = {"name": self._recipe.name, "steps": str(self.trainer.step)}
-        checkpoint.save(self.trainer.shipped, path, metadata)
+        checkpoint.save(network, self._folder / BEST, metadata)
 
     def validate(self, board: Board) -> dict[str, float]:
         """Score whole held-out utterances, and keep the weights if they are the best so far.
@@ -111,12 +112,10 @@ class Run:
             Mean of each metric.
         """
         config, fabric, step = self._recipe.validation, self._fabric, self.trainer.step
-        candidate = self._folder / _CANDIDATE
-        if fabric.is_global_zero:
-            self._export(candidate)
-        fabric.barrier()
+        # A copy: one in evaluation mode that is not compiled, as utterances have many lengths.
+        network = copy.deepcopy(self.trainer.exported_network).eval()
         mine = self._utterances[fabric.global_rank :: fabric.world_size]
-        enhanced = validation.enhance(candidate, mine)
+        enhanced = validation.enhance_utterances(network, fabric.device, mine)
         pairs = [(utterance.clean, estimate) for utterance, estimate in zip(mine, enhanced, strict=True)]
         scores = validation.measure(pairs, config.workers // fabric.world_size)
         means = {name: self._mean(values) for name, values in scores.items()}
@@ -127,7 +126,7 @@ class Run:
                 board.samples(f"utterance{number}", sounds, step)
             if means[config.metric] > self._best:
                 self._best = means[config.metric]
-                candidate.replace(self._folder / BEST)
+                self._export(network)
         fabric.barrier()
         return means
 

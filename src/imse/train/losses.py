@@ -54,7 +54,7 @@ def complex_loss(estimate: Tensor, clean: Tensor) -> Tensor:
 def consistency_loss(estimate: Tensor, analysed: Tensor) -> Tensor:
     """Mean squared distance of an estimated spectrum from that of its own waveform (MP-SENet's later version).
 
-    Not every array of numbers is the short-time spectrum of a waveform; this pulls the estimate towards one that is.
+    Not every array of numbers is the short-time spectrum of a waveform. This term draws the estimate to one that is.
 
     Args:
         estimate: Compressed spectrum from the network, as `cartesian` [B, 2, bins, T].
@@ -79,8 +79,8 @@ def si_sdr_loss(estimate: Tensor, clean: Tensor) -> Tensor:
 def level_loss(estimate: Tensor, clean: Tensor) -> Tensor:
     """Squared error of the level in bel, mean over B: 0.01 for 1 dB, 1 for 10 dB.
 
-    The level is the energy of the frames with speech. An utterance without any counts as 0. All its frames move with
-    one factor, so that the term has something to say of the gain alone.
+    The level is the energy of the frames with speech. An utterance without any counts as 0. The gradient scales all
+    frames of an utterance by one factor, so the term acts on the gain alone.
 
     Args:
         estimate: Power spectra ``|X| ** 2`` [B, 256, T] in the STFT of `imse.nn.spectrum`.
@@ -88,6 +88,6 @@ def level_loss(estimate: Tensor, clean: Tensor) -> Tensor:
     """
     active = speech_frames(clean)
     energy, target = ((power.sum(1) * active).sum(1) for power in (estimate, clean))
-    # Nothing is further than 40 dB away: without that, the gradient of what is nearly silent has no bound.
+    # The error is limited to 40 dB, as the gradient of a nearly silent estimate would otherwise have no bound.
     error = torch.log10((energy + 1e-4 * target + 1e-8) / ((1 + 1e-4) * target + 1e-8))
     return error.square().mean()

@@ -1,7 +1,7 @@
-"""Mixtures made on the fly, a pure function of (seed, step): the same whatever the device's number or speed.
+"""Mixtures made on the fly. A batch depends on seed and step alone, not on the number of processes or their speed.
 
-All random numbers of a step are drawn on the CPU for the whole batch, from a generator seeded by seed and step; then
-each process takes its rows to its device, where cutting, filtering, mixing and scaling happen in batch.
+All random numbers of a step are drawn on the CPU for the whole batch, from a generator seeded by seed and step. Each
+process then takes its rows to its device, where cutting, filtering, mixing and scaling happen in batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from imse.train.corpus import Corpus
 from imse.train.manifest import Recording
 from imse.train.recipe import MixingConfig, Range, RecipeError
 
-_QUIETEST = 10 ** (-60 / 20)  # of a noise segment relative to its recording: a pause in it is not blown up further
+_QUIETEST = 10 ** (-60 / 20)  # RMS of a noise segment relative to its recording: a pause in it is not amplified more
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Batch:
     Attributes:
         noisy: Input waveforms [B, samples], scaled to unit RMS of their utterance.
         clean: Targets [B, samples], scaled by the same factors.
-        taught: Whether a teacher's output belongs into the target, bool [B].
+        taught: Whether a teacher's output is part of the target, bool [B].
     """
 
     noisy: Tensor
@@ -43,7 +43,7 @@ def generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
 
 
 class Draw:
-    """Draws of one step for the whole batch, of which one process keeps its rows.
+    """Random numbers of one step, drawn for the whole batch; a process keeps those of its rows.
 
     Args:
         seed: Seed of the run.
@@ -89,7 +89,7 @@ class Mixer:
         samples: Samples of a segment.
         rooms: Impulse responses to draw from, see `imse.train.rooms`; needed where `config.room` is not 0.
         shares: Share of the speech that is drawn from a source, see `imse.train.recipe.DataConfig`.
-        taught: Sources of speech that a teacher has a say in; all by default.
+        taught: Sources of speech whose mixtures a teacher teaches; all by default.
 
     Raises:
         RecipeError: The shares are above 1 in all, or leave nothing for the other sources.
@@ -123,7 +123,7 @@ class Mixer:
         speech = corpus.cut(speaker, self._offset(draw, speaker), self._samples)
         noise = self._noises(draw)
 
-        # Levels: the speech's from its whole utterance, so that a pause stays a pause.
+        # The level of the speech is that of its whole utterance, so that a pause is not amplified.
         unit = put(1 / corpus.active_rms[speaker])
         speech = speech * unit
         speech_power = (put(corpus.rms[speaker]) * unit).square()
@@ -147,7 +147,7 @@ class Mixer:
         kept = slice(self._samples)
         if config.shortest_segment:
             kept = slice(int(draw.common(config.shortest_segment, self._samples + 1)))
-        # A teacher has no say in what it was not made for: silence as the target, rooms, damage.
+        # A teacher is not trained for all mixtures: none teaches silence, rooms or damaged recordings.
         plain = keep.squeeze(-1) & (noisy == clean + noise).all(-1)
         taught = self._taught[speaker].to(device) & plain
         return Batch((noisy * scale)[:, kept], (clean * scale)[:, kept], taught)
@@ -179,7 +179,7 @@ class Mixer:
 
     def _babble(self, draw: Draw) -> Tensor:
         """Several voices at once, of unit RMS."""
-        fewest, most = (int(count) for count in self._config.babble_voices)
+        fewest, most = self._config.babble_voices
         speaker = self._speech[draw.index(self._speech_weight, most)]
         voices = self._corpus.cut(speaker, self._offset(draw, speaker), self._samples)
         count = torch.floor(draw.uniform(fewest, most + 1)).unsqueeze(-1)

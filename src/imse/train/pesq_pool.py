@@ -10,22 +10,22 @@ from concurrent.futures import Future, ProcessPoolExecutor
 import torch
 from torch import Tensor
 
-from imse.train.discriminator import Judged
+from imse.train.discriminator import ScoredBatch
 from imse.train.quality import quality
 
 
-class Judge:
-    """Hands estimates to PESQ and returns them, judged, one step later.
+class PesqPool:
+    """Hands estimates to PESQ and returns them with their scores one step later.
 
     Args:
-        workers: Processes.
+        workers: Processes, at least one.
     """
 
     def __init__(self, workers: int) -> None:
         # Spawned, not forked: a fork of a process that has used CUDA or threads is not safe.
         # Ctrl-C is for the process that trains, which then ends these.
         self._pool = ProcessPoolExecutor(
-            max(1, workers), multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+            workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
         )
         self._staged: tuple[Tensor, Tensor, Tensor, torch.cuda.Event | None] | None = None
         self._waiting: tuple[Tensor, Tensor, Sequence[Future[float]]] | None = None
@@ -58,22 +58,22 @@ class Judge:
         self._waiting = (clean, estimate, futures)
         self._staged = None
 
-    def collect(self) -> Judged | None:
+    def collect(self) -> ScoredBatch | None:
         """The batch that was submitted last, once its scores are there; None before the first."""
         if self._waiting is None:
             return None
         clean, estimate, futures = self._waiting
         scores = torch.tensor([future.result() for future in futures])
-        return Judged(clean, estimate, scores.to(clean.device, non_blocking=True))
+        return ScoredBatch(clean, estimate, scores.to(clean.device, non_blocking=True))
 
-    def restore(self, judged: Judged) -> None:
-        """Take back a judged batch of a checkpoint, as if it had just been submitted."""
+    def restore(self, scored: ScoredBatch) -> None:
+        """Take back the scored batch of a checkpoint, as if it had just been submitted."""
         futures: list[Future[float]] = []
-        for score in judged.quality.tolist():
+        for score in scored.quality.tolist():
             future: Future[float] = Future()
             future.set_result(score)
             futures.append(future)
-        self._waiting = (judged.clean, judged.estimate, futures)
+        self._waiting = (scored.clean, scored.estimate, futures)
 
     def close(self) -> None:
         """End the processes."""

@@ -1,4 +1,4 @@
-"""What a run shows while it goes: a progress bar with throughput, and TensorBoard curves, sound and spectrograms."""
+"""The display of a run: a progress bar with throughput, and TensorBoard curves, sound and spectrograms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Board:
-    """TensorBoard events of a run, under its folder. Does nothing in all processes but the first.
+    """TensorBoard events of a run, under its folder, written by the first process alone.
 
     Args:
         folder: Run folder.

@@ -1,4 +1,4 @@
-"""What worker processes compute. No torch here, so that they start quickly and stay small."""
+"""The scores that worker processes compute, without torch, so that they start quickly and stay small."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from imse.evaluate.errors import Unscorable
-from imse.evaluate.external import pesq
 from imse.evaluate.measures import score
+from imse.evaluate.pesq_stoi import pesq
 from imse.signal.spectrum import Floats
 
 _MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")

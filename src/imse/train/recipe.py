@@ -1,28 +1,50 @@
 """What a training run is made of, as frozen dataclasses; `imse.train.recipe_file` reads them from TOML.
 
 The paper's setting is in the defaults where the paper has one (arXiv 2511.14515, section 3); a recipe states what
-differs. A run keeps its resolved recipe beside its checkpoints.
+differs. A run keeps its resolved recipe beside its checkpoints. Types and ranges are checked by pydantic whenever one
+of these is made; importing pydantic takes a tenth of a second, torch takes seconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import field, fields
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from imse.errors import ImseError
 from imse.nn import NetworkConfig
 from imse.signal.spectrum import N_FFT
 
-Range = tuple[float, float]
+Limits = TypeVar("Limits", tuple[float, float], tuple[int, int])
+
+
+def _ascending(limits: Limits) -> Limits:
+    low, high = limits
+    if low > high:
+        raise ValueError(f"the first limit must not be above the second, not [{low}, {high}]")
+    return limits
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
+CountRange = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_ascending)]
+
+# Strict: no number out of a string, no integer out of 1.5, no unknown key, no nan.
+_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class RecipeError(ImseError, ValueError):
     """A recipe that cannot be run; the message names the key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class DataConfig:
-    """Where sound comes from: pairs of folders, or manifests to mix from. Relative paths start at the recipe's folder.
+    """Where sound comes from: pairs of folders, or a manifest to mix from.
+
+    Relative paths of recordings start at the folder of the file that states them; `cache`, at the working directory.
 
     Attributes:
         manifest: Table of clean speech and noise (columns file, kind, source, speaker_or_type, seconds), files relative
@@ -32,8 +54,7 @@ class DataConfig:
         held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation.
         held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
         skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
-        denoised_sources: Sources of speech that are used without the noise floor of their recordings (see
-            `imse.train.floor`).
+        denoised_sources: Sources of speech whose noise floor is removed (see `imse.train.floor`).
         speech_shares: Share of the speech that is drawn from a source, by its name; other sources share the rest by
             their seconds.
         cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
@@ -46,18 +67,18 @@ class DataConfig:
     held_out_noises: tuple[str, ...] = ()
     skip_sources: tuple[str, ...] = ()
     denoised_sources: tuple[str, ...] = ()
-    speech_shares: dict[str, float] = field(default_factory=dict)
+    speech_shares: dict[str, Probability] = field(default_factory=dict)
     cache: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class MixingConfig:
     """How mixtures are made. Probabilities are per segment.
 
     Attributes:
         snr_db: Range of the signal-to-noise ratio, uniform in dB, over the segment.
-        level_db: Range of the mixture's level in dB below full scale; it matters to clipping and 16-bit damage alone,
-            since the network sees unit RMS.
+        level_db: Range of the mixture's level in dB of full scale. It matters to the codec alone, as the network's
+            input is scaled to unit RMS.
         second_noise: Probability that two noises are added up.
         babble: Probability that the noise is babble, of `babble_voices` (range) voices of other speakers.
         babble_voices: Fewest and most voices.
@@ -73,31 +94,31 @@ class MixingConfig:
         level_offset: Probability that a segment is not at unit RMS, as a quiet passage of a loud recording is not.
         level_offset_db: Range of its level relative to that.
         shortest_segment: Where above 0, a step's segments are cut to a length drawn between this and
-            `optim.segment_samples`, so that the network holds up in short windows, too.
+            `optim.segment_samples`, so that the network learns to work on short segments, too.
     """
 
     snr_db: Range = (-5.0, 20.0)
     level_db: Range = (-35.0, -15.0)
-    second_noise: float = 0.2
-    babble: float = 0.15
-    babble_voices: Range = (3, 8)
-    colour: float = 0.3
-    colour_db: float = 9.0
-    band_limit: float = 0.0
-    room: float = 0.0
-    rooms: int = 200
-    clipping: float = 0.0
-    codec: float = 0.0
-    pure_noise: float = 0.0
-    pure_speech: float = 0.02
-    level_offset: float = 0.0
+    second_noise: Probability = 0.2
+    babble: Probability = 0.15
+    babble_voices: CountRange = (3, 8)
+    colour: Probability = 0.3
+    colour_db: NonNegativeFloat = 9.0
+    band_limit: Probability = 0.0
+    room: Probability = 0.0
+    rooms: PositiveInt = 200
+    clipping: Probability = 0.0
+    codec: Probability = 0.0
+    pure_noise: Probability = 0.0
+    pure_speech: Probability = 0.02
+    level_offset: Probability = 0.0
     level_offset_db: Range = (-12.0, 6.0)
-    shortest_segment: int = 0
+    shortest_segment: NonNegativeInt = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class LossConfig:
-    """Weight of each term; 0 switches a term off, and what only it needs is then not computed.
+    """Weight of each term. A term of weight 0 is not computed.
 
     Attributes:
         magnitude: Squared error of the compressed magnitude.
@@ -112,19 +133,23 @@ class LossConfig:
         pesq_workers: Processes that compute PESQ for the discriminator. Not a weight.
     """
 
-    magnitude: float = 0.9
-    phase: float = 0.3
-    complex: float = 0.2
-    metric: float = 0.05
-    consistency: float = 0.0
-    perceptual: float = 0.0
-    si_sdr: float = 0.0
-    intelligibility: float = 0.0
-    level: float = 0.0
-    pesq_workers: int = 2
+    magnitude: NonNegativeFloat = 0.9
+    phase: NonNegativeFloat = 0.3
+    complex: NonNegativeFloat = 0.2
+    metric: NonNegativeFloat = 0.05
+    consistency: NonNegativeFloat = 0.0
+    perceptual: NonNegativeFloat = 0.0
+    si_sdr: NonNegativeFloat = 0.0
+    intelligibility: NonNegativeFloat = 0.0
+    level: NonNegativeFloat = 0.0
+    pesq_workers: PositiveInt = 2
+
+    def __post_init__(self) -> None:
+        if not any(getattr(self, term.name) for term in fields(self) if term.name != "pesq_workers"):
+            raise ValueError("at least one weight must be above 0")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class TeacherConfig:
     """A network whose output is the target of some mixtures (knowledge distillation, Hinton et al., arXiv 1503.02531).
 
@@ -136,10 +161,10 @@ class TeacherConfig:
 
     weights: str = ""
     sources: tuple[str, ...] = ()
-    share: float = 1.0
+    share: Probability = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class OptimConfig:
     """Steps and step sizes.
 
@@ -148,7 +173,7 @@ class OptimConfig:
         minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such
             a run depends on the speed of the machine, so it cannot be repeated bit for bit.
         batch_size: Segments per step over all processes.
-        segment_samples: Samples of a segment at 16 kHz; 30,700 give the paper's 308 frames.
+        segment_samples: Samples of a segment at 16 kHz, at least one window; 30,700 give the paper's 308 frames.
         lr: Peak learning rate, of the network and of the discriminator.
         betas: AdamW's averaging factors.
         weight_decay: AdamW's weight decay.
@@ -162,33 +187,24 @@ class OptimConfig:
         compile: Compile network and loss with torch.compile.
     """
 
-    steps: int = 578_600
-    minutes: float = 0.0
-    batch_size: int = 2
-    segment_samples: int = 30_700
-    lr: float = 5e-4
-    betas: tuple[float, float] = (0.8, 0.99)
-    weight_decay: float = 0.01
+    steps: PositiveInt = 578_600
+    minutes: NonNegativeFloat = 0.0
+    batch_size: PositiveInt = 2
+    segment_samples: Annotated[int, Field(ge=N_FFT)] = 30_700
+    lr: PositiveFloat = 5e-4
+    betas: tuple[Decay, Decay] = (0.8, 0.99)
+    weight_decay: NonNegativeFloat = 0.01
     schedule: Literal["cosine", "exponential"] = "exponential"
-    warmup_steps: int = 0
-    decay: float = 0.99
-    decay_steps: int = 5_786
-    clip_norm: float = 0.0
-    ema: float = 0.0
+    warmup_steps: NonNegativeInt = 0
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.99
+    decay_steps: PositiveInt = 5_786
+    clip_norm: NonNegativeFloat = 0.0
+    ema: Decay = 0.0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
 
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "decay_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if self.segment_samples < N_FFT:
-            raise ValueError(f"segment_samples must be at least {N_FFT}, one window")
-        if not 0 <= self.ema < 1:
-            raise ValueError("ema must be at least 0 and below 1")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class ValidationConfig:
     """Whole utterances of held-out speakers and noises, mixed once from the seed.
 
@@ -202,17 +218,17 @@ class ValidationConfig:
         samples: Utterances whose sound and spectrogram go to TensorBoard.
     """
 
-    interval: int = 5_000
-    utterances: int = 60
-    snr_db: tuple[float, ...] = (2.5, 7.5, 12.5, 17.5)
+    interval: NonNegativeInt = 5_000
+    utterances: PositiveInt = 60
+    snr_db: Annotated[tuple[float, ...], Field(min_length=1)] = (2.5, 7.5, 12.5, 17.5)
     metric: Literal["pesq_wb", "stoi", "si_sdr_db", "balanced"] = "pesq_wb"
-    workers: int = 2
-    samples: int = 3
+    workers: PositiveInt = 2
+    samples: NonNegativeInt = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class RunConfig:
-    """Where the run goes and how often it leaves a trace.
+    """The run's folder, where it starts from, its device, and how often it saves and logs.
 
     Attributes:
         folder: Run folder: checkpoints, TensorBoard events, the resolved recipe.
@@ -220,23 +236,23 @@ class RunConfig:
             `imse.train.growth`); for another run over other data, or with another schedule. To go on with the same run,
             use `--resume`.
         accelerator: Lightning Fabric's name of the device: "auto", "cpu", "cuda", "mps".
-        checkpoint_minutes: Longest time between two checkpoints; what is killed loses no more.
+        checkpoint_minutes: Longest time between two checkpoints, and so the most that a killed run loses.
         log_interval: Steps between two rows of scalars.
     """
 
     folder: str = "runs/default"
     start_from: str = ""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    checkpoint_minutes: float = 10.0
-    log_interval: int = 50
+    checkpoint_minutes: NonNegativeFloat = 10.0
+    log_interval: PositiveInt = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class Recipe:
     """A whole training run."""
 
     name: str = "default"
-    seed: int = 1234
+    seed: NonNegativeInt = 1234
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)
     mixing: MixingConfig = field(default_factory=MixingConfig)
@@ -245,3 +261,10 @@ class Recipe:
     optim: OptimConfig = field(default_factory=OptimConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.mixing.shortest_segment, self.optim.segment_samples
+        if shortest and not N_FFT <= shortest <= longest:
+            raise ValueError(
+                f"mixing.shortest_segment must be 0, or from {N_FFT}, one window, to optim.segment_samples, {longest}"
+            )

@@ -1,12 +1,15 @@
-"""Recipes as TOML files, with overrides from the command line. Every key must be known."""
+"""Recipes as TOML files that may extend one another, with overrides from the command line."""
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from imse.train.recipe import Recipe, RecipeError
 
@@ -15,108 +18,122 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-T = TypeVar("T")
+Table = dict[str, Any]
+
+_EXTENDS = "extends"
+_LONGEST_CHAIN = 8
+_PATHS = ("manifest", "clean", "noisy")  # of the table `data`
 
 
 def read(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and lay overrides over it.
+
+    A recipe may name another one to start from, ``extends = "other.toml"``, relative to its own folder. Tables of both
+    are merged key by key; of a key in both, the extending recipe's value counts.
 
     Args:
         path: TOML file whose tables are the fields of `Recipe`.
         overrides: ``"table.key=value"`` each, the value in TOML's notation (a bare word is a string).
 
     Raises:
-        RecipeError: Not TOML, an unknown key, or a value of the wrong type; the message names it.
-        OSError: The file cannot be read.
+        RecipeError: Not TOML, recipes that extend each other in a circle, an unknown key, a value of the wrong type or
+            out of its range, or steps set for a run that ends by time; the message names the key or the file.
+        OSError: A file cannot be read.
     """
     path = Path(path)
+    content = _read_chain(path, ())
+    given: Table = {}
+    for override in overrides:
+        given = _merged(given, _parsed(override))
+    recipe = _validated(_merged(content, _located(given, path.parent)))
+    if "steps" in given.get("optim", {}) and recipe.optim.minutes:
+        raise RecipeError(
+            f"--set optim.steps has no effect, as this run ends after optim.minutes = {recipe.optim.minutes:g}; "
+            "add --set optim.minutes=0"
+        )
+    return recipe
+
+
+def _read_chain(path: Path, extending: tuple[Path, ...]) -> Table:
+    """The content of a recipe over that of the recipes it extends; `extending` are the files that led to it."""
+    chain = (*extending, path.resolve())
+    if path.resolve() in extending:
+        raise RecipeError(f"{extending[-1]}: extends {path}, which extends this recipe")
+    if len(chain) > _LONGEST_CHAIN:
+        raise RecipeError(f"{chain[0]}: more than {_LONGEST_CHAIN} recipes that extend each other")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not TOML: {error}") from error
-    for override in overrides:
-        _override(content, override)
-    recipe = build(Recipe, content)
-    return _resolve(recipe, path.parent)
+    base = content.pop(_EXTENDS, None)
+    content = _located(content, path.parent)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise RecipeError(f"{path}: '{_EXTENDS}' names one other recipe, not {base!r}")
+    return _merged(_read_chain(path.parent / base, chain), content)
 
 
-def build(kind: type[T], content: Mapping[str, Any], where: str = "") -> T:
-    """Make a dataclass of a mapping, tables becoming the nested dataclasses.
-
-    Raises:
-        RecipeError: An unknown key, or a value of the wrong type.
-    """
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        name = f"{where}{key}"
-        if key not in hints:
-            raise RecipeError(f"unknown key '{name}'; known here: {', '.join(sorted(hints))}")
-        values[key] = _convert(hints[key], value, name)
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise RecipeError(f"{where.rstrip('.') or 'recipe'}: {error}") from error
+def _merged(base: Table, over: Mapping[str, Any]) -> Table:
+    """Both tables in one; what both have is taken from the second one, tables being merged in turn."""
+    merged = dict(base)
+    for key, value in over.items():
+        both_tables = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merged(base[key], value) if both_tables else value
+    return merged
 
 
-def _convert(hint: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"'{name}' is a table, not {value!r}")
-        return build(hint, value, f"{name}.")
-    if get_origin(hint) is tuple:
-        return _list(hint, value, name)
-    if get_origin(hint) is dict:
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"'{name}' is a table, not {value!r}")
-        return {key: _convert(get_args(hint)[1], item, f"{name}.{key}") for key, item in value.items()}
-    if get_origin(hint) is Literal:
-        return _choice(hint, value, name)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise RecipeError(f"'{name}' must be of type {hint.__name__}, not {value!r}")
-    return value
+def _located(content: Table, folder: Path) -> Table:
+    """Paths of recordings relative to a recipe's folder become paths relative to the working directory."""
+    data = content.get("data")
+    if not isinstance(data, Mapping):
+        return content
+    found = {key: str(folder / data[key]) for key in _PATHS if data.get(key) and isinstance(data[key], str)}
+    return {**content, "data": {**data, **found}}
 
 
-def _list(hint: Any, value: Any, name: str) -> tuple[Any, ...]:
-    kinds = get_args(hint)
-    if not isinstance(value, list | tuple):
-        raise RecipeError(f"'{name}' must be a list, not {value!r}")
-    if kinds[-1] is Ellipsis:
-        kinds = (kinds[0],) * len(value)
-    if len(value) != len(kinds):
-        raise RecipeError(f"'{name}' must have {len(kinds)} values, not {value!r}")
-    return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
-
-
-def _choice(hint: Any, value: Any, name: str) -> Any:
-    if value not in get_args(hint):
-        raise RecipeError(f"'{name}' must be one of {', '.join(get_args(hint))}, not {value!r}")
-    return value
-
-
-def _override(content: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> Table:
+    """``"table.key=value"`` as nested tables."""
     key, separator, text = override.partition("=")
-    if not separator or not key.strip():
+    names = [name.strip() for name in key.split(".")]
+    if not separator or not all(names):
         raise RecipeError(f"--set takes key=value, not '{override}'")
-    *tables, last = key.strip().split(".")
-    for table in tables:
-        content = content.setdefault(table, {})
-        if not isinstance(content, dict):
-            raise RecipeError(f"--set {override}: '{table}' is not a table")
     try:
-        content[last] = tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        content[last] = text.strip()
+        value = text.strip()
+    for name in reversed(names):
+        value = {name: value}
+    table: Table = value
+    return table
 
 
-def _resolve(recipe: Recipe, folder: Path) -> Recipe:
-    """Paths of the data relative to the recipe become paths relative to the working directory."""
-    data = recipe.data
+def _validated(content: Table) -> Recipe:
+    try:
+        # JSON has TOML's kinds of values; from JSON, strict types take a list for a tuple and a table for a dataclass.
+        return TypeAdapter(Recipe).validate_json(json.dumps(content, default=str))
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        raise RecipeError(_described(first) + more) from error
 
-    def below(path: str) -> str:
-        return str(folder / path) if path else ""
 
-    changed = dataclasses.replace(data, manifest=below(data.manifest), clean=below(data.clean), noisy=below(data.noisy))
-    return dataclasses.replace(recipe, data=changed)
+def _described(error: ErrorDetails) -> str:
+    """One line on what pydantic found, with the key."""
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "unexpected_keyword_argument":
+        return f"unknown key '{key}'; known here: {', '.join(_keys(error['loc'][:-1]))}"
+    if error["type"] == "dataclass_type":
+        return f"'{key}' is a table, not {error['input']!r}"
+    if error["type"] == "value_error":  # raised by our own checks, whose words say what was found
+        return f"{key or 'recipe'}: {error['ctx']['error']}"
+    found = "" if error["type"] == "missing" else f", not {error['input']!r}"
+    return f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}{found}"
+
+
+def _keys(tables: Sequence[str | int]) -> list[str]:
+    """The keys of the table that lies at this place in a recipe."""
+    kind: type = Recipe
+    for table in tables:
+        kind = get_type_hints(kind)[str(table)]
+    return sorted(get_type_hints(kind))

@@ -1,13 +1,15 @@
-"""Checkpoints with which training goes on as if it had never stopped."""
+"""Checkpoints from which training resumes bit for bit."""
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 
 LAST = "last.ckpt"
@@ -21,12 +23,10 @@ class ResumeError(ImseError, ValueError):
 
 def save(state: dict[str, Any], folder: Path) -> None:
     """Write the state of a run, whole or not at all: a run killed here still has its previous checkpoint."""
-    partial = folder / f".{LAST}.partial"
-    try:
-        torch.save(state, partial)
-        partial.replace(folder / LAST)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = io.BytesIO()
+    torch.save(state, content)
+    with atomic_write(folder / LAST) as file:
+        file.write(content.getvalue())
 
 
 def check_new(folder: Path) -> None:

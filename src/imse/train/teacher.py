@@ -1,4 +1,4 @@
-"""A trained network whose output takes part in the target of another's training."""
+"""A trained network whose output is part of the target that another one is trained on."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with the teacher's share in the target of the rows that it teaches."""
+        """Mix the teacher's output into the targets of the rows that it teaches; the given batch stays as it is."""
         rows = batch.taught.nonzero().squeeze(-1)
         if not len(rows):
             return batch
-        taught = synthesise(*self._network(*analyse(batch.noisy[rows])), batch.noisy.shape[-1])
+        magnitude, phase = self._network(*analyse(batch.noisy[rows]))
+        taught = synthesise(magnitude, phase, batch.noisy.shape[-1])
         clean = batch.clean.clone()
         clean[rows] = torch.lerp(batch.clean[rows], taught, self._share)
         return replace(batch, clean=clean)

@@ -1,8 +1,8 @@
-"""One optimiser step, and all that the next one depends on.
+"""One optimiser step, and the state that the next one depends on.
 
-Lightning Fabric gives devices, precision and DDP and leaves the loop to us, which two optimisers (network and
-discriminator) and a bit-exact resume need. HF Accelerate does the same, but wraps schedulers and data loaders too,
-of which there are none here.
+Lightning Fabric provides devices, precision and DDP. The loop is our own, as two optimisers (network and discriminator)
+and a bit-exact resume need it. HF Accelerate does the same, but also wraps schedulers and data loaders, which are not
+used here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from imse import checkpoint
 from imse.nn import Network
 from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
+from imse.train.data import BatchSource
 from imse.train.growth import deepen
 from imse.train.kernels import accelerate
 from imse.train.mixing import Draw
-from imse.train.objective import Objective, enhance
+from imse.train.objective import Objective, estimate
 from imse.train.recipe import Recipe, RecipeError
 from imse.train.schedule import learning_rate
-from imse.train.sources import Source
 from imse.train.teacher import Teacher
 
 
@@ -72,7 +72,7 @@ class Trainer:
         RecipeError: The batch cannot be shared between the processes, or the weights to start from do not fit.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, fabric: Fabric) -> None:
+    def __init__(self, recipe: Recipe, source: BatchSource, fabric: Fabric) -> None:
         optim = recipe.optim
         share, rest = divmod(optim.batch_size, fabric.world_size)
         if rest:
@@ -98,7 +98,7 @@ class Trainer:
         self._adversary = Adversary(optim, fabric, recipe.loss.pesq_workers) if recipe.loss.metric > 0 else None
 
     @property
-    def shipped(self) -> Network:
+    def exported_network(self) -> Network:
         """The network that is validated and exported: the averaged one where there is an average."""
         network = self._average.module if self._average else self.network
         assert isinstance(network, Network)
@@ -108,7 +108,7 @@ class Trainer:
         """One optimiser step of the discriminator, if there is one, and of the network.
 
         Args:
-            progress: Share of the run that is done, by which the learning rate goes.
+            progress: Share of the run that is done; it sets the learning rate of the cosine schedule.
 
         Returns:
             The terms of the loss and the norm of the gradient, still on the device.
@@ -120,14 +120,14 @@ class Trainer:
         batch = self._source.batch(Draw(recipe.seed, self.step, optim.batch_size, self._rows))
         if self._teacher:
             batch = self._teacher(batch)
-        spectra = enhance(self._wrapped, batch)
+        spectra = estimate(self._wrapped, batch)
         logged: dict[str, Tensor] = {}
         if adversary:
             waveform = synthesise(*spectra.estimate, batch.noisy.shape[-1])
             learned = adversary.learn(lr)
             if learned is not None:
                 logged["discriminator"] = learned
-            adversary.judge.stage(spectra.clean[0], spectra.estimate[0], torch.stack([batch.clean, waveform]))
+            adversary.stage(spectra, batch.clean, waveform)
             terms = self._objective(spectra, batch, waveform)
             terms["metric"] = adversary.term(spectra)
         else:
@@ -146,7 +146,7 @@ class Trainer:
         if self._average:
             self._average.update_parameters(self.network)
         if adversary:
-            adversary.judge.submit()
+            adversary.submit()
         self.step += 1
         return {name: value.detach() for name, value in (terms | logged).items()}
 
@@ -173,4 +173,4 @@ class Trainer:
     def close(self) -> None:
         """End the processes that compute PESQ."""
         if self._adversary:
-            self._adversary.judge.close()
+            self._adversary.close()

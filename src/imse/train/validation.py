@@ -7,12 +7,13 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from imse.engine.torch import TorchEngine
 from imse.enhancer import Enhancer
+from imse.nn import Network
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 from imse.train.corpus import Corpus
 from imse.train.manifest import DataError
@@ -84,9 +85,9 @@ def _in_turn(groups: list[list[int]], number: int) -> int:
     return group[number // len(groups) % len(group)]
 
 
-def enhance(weights: Path, utterances: Sequence[Utterance]) -> list[Floats]:
-    """Enhance utterances with a safetensors file through `imse.Enhancer`, the way a user would."""
-    enhancer = Enhancer(weights, engine="torch", threads=torch.get_num_threads())
+def enhance_utterances(network: Network, device: torch.device, utterances: Sequence[Utterance]) -> list[Floats]:
+    """Enhance utterances through `imse.Enhancer`, as a user would, with a network in evaluation mode on a device."""
+    enhancer = Enhancer(engine=TorchEngine(network, torch.get_num_threads(), device))
     return [enhancer.enhance(utterance.noisy, SAMPLE_RATE) for utterance in utterances]
 
 

@@ -1,4 +1,4 @@
-"""Preparing VoiceBank+DEMAND (Valentini-Botinhao et al. 2016, doi:10.7488/ds/2117) for training.
+"""Preparation of VoiceBank+DEMAND (Valentini-Botinhao et al. 2016, doi:10.7488/ds/2117) for training.
 
 The corpus comes as four folders of 48 kHz files. Here they are checked, resampled to 16 kHz and listed.
 """
@@ -61,7 +61,7 @@ def find(root: Path) -> dict[str, tuple[Path, Path]]:
                 problems.append(f"no folder {folder_name}")
             elif len(there) != part.files:
                 lacking = sorted(other - there)
-                example = f" (no {lacking[0]}, for one)" if lacking else ""
+                example = f" (for example, no {lacking[0]})" if lacking else ""
                 problems.append(f"{len(there):,} instead of {part.files:,} files in {folder_name}{example}")
             elif there - other and len(other) == part.files:
                 problems.append(f"{min(there - other)} of {folder_name} has no counterpart")
@@ -86,17 +86,17 @@ def _folder(root: Path, name: str) -> Path | None:
 def prepare(
     root: Path, target: Path, threads: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, int]:
-    """Write 16 kHz FLAC copies and a manifest per part; files that are already there are kept.
+    """Write 16 kHz FLAC copies, and list the pairs to train on and to validate with; existing copies are kept.
 
     Args:
         root: Where the corpus was unpacked.
-        target: Folder for ``train/clean``, ``train/noisy``, ``test/clean``, ``test/noisy`` and the manifests
-            ``train.tsv``, ``validation.tsv`` (of the speakers held out of train) and ``test.tsv``.
+        target: Folder for ``train/clean``, ``train/noisy``, ``test/clean``, ``test/noisy`` and the lists ``train.tsv``
+            and ``validation.tsv`` (of the speakers held out of train).
         threads: Files worked on at a time.
         progress: Called with the files done and those that there are.
 
     Returns:
-        Pairs per manifest.
+        Pairs to train on ("train"), to validate with ("validation") and to test with ("test").
 
     Raises:
         DataError: The corpus is incomplete, or a file of it is damaged.
@@ -114,7 +114,8 @@ def prepare(
             lengths[copy] = length
             if progress:
                 progress(len(lengths), len(tasks))
-    rows: dict[str, list[list[str]]] = {"train": [], "validation": [], "test": []}
+    pairs = {"train": 0, "validation": 0, "test": 0}
+    rows: dict[str, list[list[str]]] = {"train": [], "validation": []}
     for clean, length in lengths.items():
         if clean.parent.name != "clean":
             continue
@@ -122,9 +123,11 @@ def prepare(
         if lengths[noisy] != length:
             raise DataError(f"{noisy}: {lengths[noisy]} samples, but its clean counterpart has {length}")
         speaker, part = clean.name.partition("_")[0], clean.parent.parent.name
-        manifest = "validation" if part == "train" and speaker in HELD_OUT else part
-        names = [path.relative_to(target).as_posix() for path in (clean, noisy)]
-        rows[manifest].append([*names, speaker, f"{length / SAMPLE_RATE:.3f}"])
+        use = "validation" if part == "train" and speaker in HELD_OUT else part
+        pairs[use] += 1
+        if use in rows:
+            names = [path.relative_to(target).as_posix() for path in (clean, noisy)]
+            rows[use].append([*names, speaker, f"{length / SAMPLE_RATE:.3f}"])
     for name, listed in rows.items():
         table = io.StringIO(newline="")
         writer = csv.writer(table, delimiter="\t", lineterminator="\n")
@@ -132,7 +135,7 @@ def prepare(
         writer.writerows(listed)
         with atomic_write(target / f"{name}.tsv") as file:
             file.write(table.getvalue().encode())
-    return {name: len(listed) for name, listed in rows.items()}
+    return pairs
 
 
 def _copy(source: Path, copy: Path) -> int:

@@ -1,4 +1,4 @@
-"""The worst files of a system, to look at and to hear."""
+"""The worst files of a system, with spectrograms and players."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imse.evaluate.results import Evaluation, System
 from imse.signal.spectrum import SAMPLE_RATE
 
 _WORST = 10
-# Longer recordings would make a page that no browser likes.
+# Longer recordings would make the page too large for a browser.
 _MOST_SECONDS = 20
 # The best-known measures, shown of each system and of each file.
 HEADLINES = ("pesq_wb", "covl", "stoi", "si_sdr_db", "dnsmos_ovrl")

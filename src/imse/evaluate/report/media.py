@@ -1,4 +1,4 @@
-"""Sound and its picture inside the page: FLAC and PNG as data URIs."""
+"""Audio and spectrograms inside the page: FLAC and PNG as data URIs."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from imse import __version__
-from imse.evaluate.export import write_text
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.report.charts import Point, box_plot, scatter
 from imse.evaluate.report.examples import HEADLINES, example, worst
 from imse.evaluate.results import Comparison, Evaluation, Summary, System
 from imse.evaluate.tables import notes, title
+from imse.evaluate.writers import write_text
 
 _COLOURS = 6
 # Nothing may be fetched: the browser itself enforces that the page is self-contained.

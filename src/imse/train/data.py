@@ -1,4 +1,4 @@
-"""From the data tables of a recipe to batches and validation utterances; whatever is wrong with them shows here."""
+"""Batches and validation utterances from a recipe's data; all errors in the data are raised before the first step."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from imse.train.rooms import simulate
 from imse.train.validation import Utterance, mix_utterances, pair_utterances
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """What batches come from."""
 
     def batch(self, draw: Draw) -> Batch:
         """The segments of one step."""
 
 
-def open_data(recipe: Recipe, device: torch.device) -> tuple[Source, list[Utterance]]:
+def open_data(recipe: Recipe, device: torch.device) -> tuple[BatchSource, list[Utterance]]:
     """Decode and check all data of a run.
 
     Args:

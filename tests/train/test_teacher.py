@@ -1,0 +1,77 @@
+"""A teacher's output is the target of the rows that it teaches, and of no others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from imse.checkpoint import CheckpointError, load
+from imse.nn.spectrum import analyse, synthesise
+from imse.train.loop import Run
+from imse.train.mixing import Batch
+from imse.train.recipe import Recipe, TeacherConfig
+from imse.train.state import ResumeError
+from imse.train.teacher import Teacher
+from imse.train.trainer import make_fabric
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def batch() -> Batch:
+    draw = torch.Generator().manual_seed(0)
+    noisy, clean = torch.randn(2, 3, 4_000, generator=draw)
+    return Batch(noisy, clean, taught=torch.tensor([True, False, True]))
+
+
+@pytest.fixture
+def estimate(small_weights: Path, batch: Batch) -> Tensor:
+    """What the teacher makes of each row."""
+    with torch.no_grad():
+        magnitude, phase = load(small_weights)(*analyse(batch.noisy))
+    return synthesise(magnitude, phase, 4_000)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25, 0.0])
+def test_the_target_has_the_teacher_s_share(small_weights: Path, batch: Batch, estimate: Tensor, share: float) -> None:
+    before = batch.clean.clone()
+    taught = Teacher(TeacherConfig(str(small_weights), share=share), CPU)(batch)
+    expected = share * estimate + (1 - share) * batch.clean
+    torch.testing.assert_close(taught.clean[batch.taught], expected[batch.taught], atol=1e-4, rtol=1e-4)
+    assert torch.equal(taught.clean[~batch.taught], batch.clean[~batch.taught])
+    assert torch.equal(taught.noisy, batch.noisy)
+    assert torch.equal(batch.clean, before)
+    assert not taught.clean.requires_grad
+
+
+def test_where_it_teaches_nothing_the_batch_is_as_it_was(small_weights: Path, batch: Batch) -> None:
+    none = replace(batch, taught=torch.zeros(3, dtype=torch.bool))
+    assert Teacher(TeacherConfig(str(small_weights)), CPU)(none) is none
+
+
+def test_a_run_learns_from_its_teacher(recipe: Recipe, small_weights: Path, tmp_path: Path) -> None:
+    def first_loss(teacher: TeacherConfig) -> float:
+        run = Run(replace(recipe, teacher=teacher), make_fabric(recipe))
+        return float(run.trainer.train_step(0.0)["magnitude"])
+
+    weights = str(small_weights)
+    alone = first_loss(TeacherConfig())
+    assert first_loss(TeacherConfig(weights)) != alone
+    # No mixture's speech is from that source, or no part of the target is the teacher's.
+    assert first_loss(TeacherConfig(weights, sources=("books",))) == alone
+    assert first_loss(TeacherConfig(weights, share=0.0)) == alone
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"damaged\.safetensors"):
+        first_loss(TeacherConfig(str(damaged)))
+
+
+def test_a_run_does_not_go_on_with_another_teacher(recipe: Recipe, small_weights: Path) -> None:
+    Run(recipe, make_fabric(recipe)).save()
+    other = replace(recipe, teacher=TeacherConfig(str(small_weights)))
+    with pytest.raises(ResumeError, match=r"teacher\.weights"):
+        Run(other, make_fabric(other), resume=True)
