@@ -72,7 +72,7 @@ def _turn() -> Took:
     return Took(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def enhance(engine: str, weights: Path, segments: str, threads: int, signal: Floats) -> Task:
+def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
     """Enhance a signal [samples] at 16 kHz; finds the seconds of opening and of a first call, and its output."""
     started = time.perf_counter()
     from imse.enhancer import Enhancer
@@ -80,9 +80,9 @@ def enhance(engine: str, weights: Path, segments: str, threads: int, signal: Flo
 
     enhancer = Enhancer(weights, engine, threads, segments)
     opened = time.perf_counter()
-    output = enhancer.enhance(signal, SAMPLE_RATE)
+    output = enhancer.enhance(noisy, SAMPLE_RATE)
     found = (opened - started, time.perf_counter() - opened, output)
-    return found, lambda: enhancer.enhance(signal, SAMPLE_RATE)
+    return found, lambda: enhancer.enhance(noisy, SAMPLE_RATE)
 
 
 def product() -> Task:
