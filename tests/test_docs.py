@@ -86,6 +86,16 @@ def test_links_lead_somewhere() -> None:
                 assert (document.parent / target).exists(), f"{document}: {target}"
 
 
+def test_the_architecture_names_what_exists() -> None:
+    """Every path in ARCHITECTURE.md is there, and what it calls planned is not there yet."""
+    text = (_ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./-]+(?:/|\.(?:py|md|toml|cpp|h)))`( \(planned\))?", text)
+    assert len(named) > 40
+    for path, planned in named:
+        exists = any((folder / path).exists() for folder in (_ROOT, _ROOT / "src" / "imse"))
+        assert exists != bool(planned), f"{path}: {'exists, but is called planned' if exists else 'does not exist'}"
+
+
 def test_ci_runs_the_second_command_of_the_readme() -> None:
     setup = [block.strip() for block in _blocks("bash") if ".venv-dev" in block]
     assert setup

@@ -1,19 +1,17 @@
-"""What `imse bench` is made of: processes that answer or say why not, and what is found put side by side."""
+"""What `imse bench` is made of: worker processes that answer or say why not, and the signal that they enhance."""
 
 from __future__ import annotations
 
-import json
+import os
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imse.bench.machine import describe_machine
 from imse.bench.process import enhance_file
-from imse.bench.record import Machine, Record, Spread
-from imse.bench.signal import noisy_speech
-from imse.bench.table import notes
-from imse.bench.worker import Worker
+from imse.bench.run import describe_machine, noisy_speech
+from imse.bench.worker import Task, Worker, count, enhance, product
 from imse.errors import ImseError
 from imse.processors import processors
 
@@ -26,26 +24,47 @@ def test_the_signal_is_always_the_same() -> None:
     assert 0.05 < np.abs(signal).max() < 1
 
 
-def test_spread() -> None:
-    assert Spread.of([3, 1, 2, 10]) == Spread(2.5, 1, 10)
-
-
 def test_a_worker_takes_turns() -> None:
-    with Worker("product", 1, {}) as worker:
+    with Worker(1, product) as worker:
         took = [worker.turn(), worker.turn()]
     assert all(turn.cpu > 0 and turn.wall > 0 for turn in took)
 
 
+def test_a_worker_enhances(small_onnx: Path) -> None:
+    from imse.enhancer import Enhancer
+
+    signal = noisy_speech(0.5)
+    with Worker(1, enhance, "onnx", small_onnx, "overlap", 1, signal) as worker:
+        open_seconds, first_seconds, output = worker.found
+    assert open_seconds > 0
+    assert first_seconds > 0
+    np.testing.assert_allclose(output, Enhancer(small_onnx, "onnx").enhance(signal, 16_000), atol=1e-5)
+
+
+def environment() -> Task:
+    return dict(os.environ), os.getpid
+
+
+def test_a_worker_has_its_own_threads_and_no_gpu() -> None:
+    before = dict(os.environ)
+    with Worker(3, environment) as worker:
+        assert worker.found["OMP_NUM_THREADS"] == worker.found["OPENBLAS_NUM_THREADS"] == "3"
+        assert worker.found["CUDA_VISIBLE_DEVICES"] == ""
+    assert dict(os.environ) == before
+
+
 def test_a_worker_says_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ImseError, match=r"nothing\.onnx: no such file or directory"):
-        Worker("count", 1, {"weights": str(tmp_path / "nothing.onnx")})
+    with pytest.raises((ImseError, OSError), match=r"nothing\.safetensors"):
+        Worker(1, count, tmp_path / "nothing.safetensors")
+
+
+def ends_itself() -> Task:
+    return None, lambda: os._exit(3)
 
 
 def test_a_worker_that_dies() -> None:
-    with Worker("product", 1, {}) as worker:
-        worker.close()
-        with pytest.raises((ImseError, OSError, ValueError)):
-            worker.turn()
+    with Worker(1, ends_itself) as worker, pytest.raises(BrokenExecutor):
+        worker.turn()
 
 
 def test_a_process_that_fails(tmp_path: Path) -> None:
@@ -56,18 +75,6 @@ def test_a_process_that_fails(tmp_path: Path) -> None:
 
 def test_the_machine() -> None:
     machine = describe_machine()
-    assert machine.processor
-    assert machine.cores == processors()
-    assert machine.packages["numpy"] == np.__version__
-
-
-def test_a_record_without_anything_opened(tmp_path: Path) -> None:
-    machine = Machine("Z80", 1, "CP/M", "3.10", {"torch": None})
-    record = Record("0", machine, 1.0, 1, Spread(1, 1, 1), [], [], {"torch": "not here"})
-    assert list(notes(record)) == [
-        "Z80, 1 cores, CP/M, Python 3.10, torch not installed",
-        "one core's float32 matrix product: 1.0 [1.0,1.0] GMAC/s",
-        "torch left out: not here",
-    ]
-    record.write(tmp_path / "deep" / "record.json")
-    assert json.loads((tmp_path / "deep" / "record.json").read_text())["left_out"] == {"torch": "not here"}
+    assert machine["processor"]
+    assert machine["cores"] == processors()
+    assert machine["packages"]["numpy"] == np.__version__

@@ -82,61 +82,60 @@ def test_gain_without_input_snr_says_what_it_needs(evaluation: Evaluation, tmp_p
     assert 'class="card scatter"' not in text
 
 
-def test_browser(page: Path, tmp_path: Path) -> None:
-    with chromium(tmp_path / "profile") as browser:
-        browser.resize(1200, 900)
-        browser.open(page)
-        loaded = browser.run(
-            """
-            const audios = [...document.querySelectorAll("audio")];
-            const ready = (audio) => audio.readyState > 0 || new Promise((go) => audio.onloadedmetadata = go);
-            await Promise.all(audios.map(ready));
-            return {
-              pictures: [...document.images].map((image) => image.complete && image.naturalWidth),
-              seconds: audios.map((audio) => audio.duration),
-              overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-              outside: [...document.querySelectorAll("svg :not(title)")].filter((mark) => {
-                const [inner, outer] = [mark, mark.ownerSVGElement].map((shape) => shape.getBoundingClientRect());
-                return inner.left < outer.left - 1 || inner.right > outer.right + 1
-                  || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
-              }).length,
-            };
-            """
+def test_browser(page: Path) -> None:
+    with chromium() as browser:
+        browser.page.goto(page.as_uri())
+        loaded = browser.page.evaluate(
+            """async () => {
+              const audios = [...document.querySelectorAll("audio")];
+              const ready = (audio) => audio.readyState > 0 || new Promise((go) => audio.onloadedmetadata = go);
+              await Promise.all(audios.map(ready));
+              return {
+                pictures: [...document.images].map((image) => image.complete && image.naturalWidth),
+                seconds: audios.map((audio) => audio.duration),
+                overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+                outside: [...document.querySelectorAll("svg :not(title)")].filter((mark) => {
+                  const [inner, outer] = [mark, mark.ownerSVGElement].map((shape) => shape.getBoundingClientRect());
+                  return inner.left < outer.left - 1 || inner.right > outer.right + 1
+                    || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+                }).length,
+              };
+            }"""
         )
         assert min(loaded["pictures"]) > 100
         assert loaded["seconds"] == pytest.approx([1.0] * 60, abs=0.01)
         assert loaded["overflow"] <= 0
         assert loaded["outside"] == 0
-        browser.resize(420, 900)
-        assert browser.run("return document.documentElement.scrollWidth - innerWidth") <= 0
-        with Image.open(io.BytesIO(browser.screenshot())) as picture:
+        browser.page.set_viewport_size({"width": 420, "height": 900})
+        assert browser.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        with Image.open(io.BytesIO(browser.page.screenshot())) as picture:
             assert picture.height > 500
             colours = picture.convert("RGB").getcolors(maxcolors=1 << 20)
         assert len(colours or []) > 50
-        assert not browser.console()
-        assert browser.requests(page) == [page.as_uri()]
+        assert not browser.console
+        assert browser.requests == [page.as_uri()]
 
 
-def test_players(page: Path, tmp_path: Path) -> None:
+def test_players(page: Path) -> None:
     """A click into a spectrogram plays from there; another version of the file goes on at the same moment."""
-    with chromium(tmp_path / "profile") as browser:
-        browser.open(page)
-        first, second = browser.run(
-            """
-            const [first, second] = document.querySelectorAll(".file .version");
-            const [before, after] = [first, second].map((version) => version.querySelector("audio"));
-            const playing = (audio) => new Promise((go) => audio.addEventListener("playing", go, {once: true}));
-            const picture = first.querySelector(".picture");
-            const box = picture.getBoundingClientRect();
-            const started = playing(before);
-            picture.dispatchEvent(new MouseEvent("click", {clientX: box.left + box.width / 2}));
-            await started;
-            const reached = before.currentTime;
-            const continued = playing(after);
-            after.play();
-            await continued;
-            return [[reached, before.paused], [after.currentTime, after.paused]];
-            """
+    with chromium() as browser:
+        browser.page.goto(page.as_uri())
+        first, second = browser.page.evaluate(
+            """async () => {
+              const [first, second] = document.querySelectorAll(".file .version");
+              const [before, after] = [first, second].map((version) => version.querySelector("audio"));
+              const playing = (audio) => new Promise((go) => audio.addEventListener("playing", go, {once: true}));
+              const picture = first.querySelector(".picture");
+              const box = picture.getBoundingClientRect();
+              const started = playing(before);
+              picture.dispatchEvent(new MouseEvent("click", {clientX: box.left + box.width / 2}));
+              await started;
+              const reached = before.currentTime;
+              const continued = playing(after);
+              after.play();
+              await continued;
+              return [[reached, before.paused], [after.currentTime, after.paused]];
+            }"""
         )
         assert first == [pytest.approx(0.5, abs=0.2), True]
         assert second[0] >= first[0] - 0.05

@@ -1,12 +1,17 @@
-"""The benchmark: everything is opened, takes turns, and is put side by side."""
+"""The benchmark: every engine with every setting is opened, takes turns, and is compared."""
 
 from __future__ import annotations
 
+import platform
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,227 +19,192 @@ import soundfile
 
 from imse import __version__
 from imse import weights as packaged_weights
-from imse.bench.machine import describe_machine
 from imse.bench.process import Usage, enhance_file
-from imse.bench.record import Model, Record, Spread, Timing
-from imse.bench.signal import noisy_speech
-from imse.bench.tasks import PRODUCT_SIZE, PRODUCTS_PER_TURN
-from imse.bench.worker import Took, Worker
+from imse.bench.worker import PRODUCT_SIZE, PRODUCTS_PER_TURN, Took, Worker, count, enhance, product
 from imse.engine import ENGINES
 from imse.enhancer import SEGMENTATIONS
-from imse.errors import ImseError
-from imse.signal.spectrum import SAMPLE_RATE
+from imse.errors import ImseError, describe
+from imse.processors import processors
+from imse.signal.spectrum import SAMPLE_RATE, Floats
 
-BASELINE = "torch"
-"""The engine that all others are compared with: it runs the network as it is defined."""
+BASELINE = "torch"  # the engine that all others are compared with: it runs the network as it is defined
 
-_GMACS_PER_TURN = PRODUCTS_PER_TURN * PRODUCT_SIZE**3 / 1e9
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is done next, the number of steps done, and that of all; the latter is 0 while it is not known."""
+Record = dict[str, Any]
+"""Results as they go into JSON; docs/performance.md describes them."""
 
 
 @dataclass
-class _Timed:
-    """What is timed, and what its turns took."""
-
-    worker: Worker
-    segments: str
-    threads: int
-    output: Path
-    took: list[Took] = field(default_factory=list)
-    peak_mib: float | None = None
-
-
-@dataclass
-class _Opened:
-    """A file that an engine opened."""
+class _Case:
+    """An engine with a file and one setting; its network is None without torch, which counts multiply-accumulates."""
 
     engine: str
     file: Path
-    timed: list[_Timed]
-    count: dict[str, Any]
+    segments: str
+    threads: int
+    network: tuple[dict[str, Any], int, float] | None  # configuration, parameters, GMAC per second of audio
+    worker: Worker
+    took: list[Took] = field(default_factory=list)
     start_up: list[Usage] = field(default_factory=list)
+    peak_mib: float | None = None
+
+    def enhance_file(self, source: Path) -> Usage:
+        """Run `imse enhance` with this setting."""
+        options = {"weights": self.file, "engine": self.engine, "segments": self.segments, "threads": self.threads}
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        return enhance_file(source, source.with_suffix(".enhanced.wav"), *words)
+
+
+def noisy_speech(seconds: float) -> Floats:
+    """Four syllables per second of a voice of 120 Hz in white noise: [samples] at 16 kHz, always the same."""
+    time = np.arange(max(1, round(seconds * SAMPLE_RATE))) / SAMPLE_RATE
+    phase = 2 * np.pi * (120 * time + 2 * np.sin(2 * np.pi * time))
+    voice = np.sin(4 * np.pi * time).clip(0) * sum(np.sin(k * phase) / k for k in range(1, 31))
+    return np.asarray(0.1 * voice + 0.02 * np.random.default_rng(0).standard_normal(len(time)), np.float32)
 
 
 def bench(
-    weights: Sequence[str] = ("default",),
-    seconds: float = 10.0,
-    rounds: int = 5,
-    threads: Sequence[int] = (1,),
-    progress: Progress = lambda _next, _done, _total: None,
+    weights: Sequence[str], seconds: float, rounds: int, threads: Sequence[int], progress: Callable[[str], None]
 ) -> Record:
-    """Measure every engine with all of the weights that it can open, and every way of cutting segments.
+    """Measure every engine with all of the weights (names or files) that it can open, and all ways of cutting segments.
 
-    Args:
-        weights: Names of weights in the package, or files.
-        seconds: Length of the signal, above 0.
-        rounds: Turns of everything; what is found are medians over them, with the smallest and largest.
-        threads: Numbers of processor threads.
-        progress: Told of every step; what it raises ends the benchmark.
+    Results are medians over the rounds, with the smallest and largest; `progress` is told of every step.
 
     Raises:
-        ImseError: Weights that are not there, or that no engine could open.
+        ImseError: Weights that do not exist, or that no engine could open.
         OSError: The disk.
     """
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        opening = _Opening(stack, folder, seconds, list(dict.fromkeys(threads)), progress)
-        opened, left_out = opening.open_all(list(dict.fromkeys(weights)))
-        product, product_took = stack.enter_context(Worker("product", 1, {})), []
-
-        whole, second, target = folder / "whole.wav", folder / "second.wav", folder / "enhanced.wav"
-        soundfile.write(whole, noisy_speech(seconds), SAMPLE_RATE)
-        soundfile.write(second, noisy_speech(1), SAMPLE_RATE)
-        every = [timed for model in opened for timed in model.timed]
-        total = len(every) + rounds * (1 + len(opened) + len(every))
-        steps = iter(range(total))
-        for model in opened:
-            for timed in model.timed:
-                progress(f"memory: {model.engine}", next(steps), total)
-                timed.peak_mib = enhance_file(whole, target, *_options(model, timed)).peak_mib
-        for number in range(1, rounds + 1):
-            turn = f"round {number} of {rounds}: "
-            progress(f"{turn}matrix product", next(steps), total)
-            product_took.append(product.turn())
-            for model in opened:
-                progress(f"{turn}start-up, {model.engine}", next(steps), total)
-                model.start_up.append(enhance_file(second, target, *_options(model, model.timed[0])))
-                for timed in model.timed:
-                    progress(f"{turn}{_label(model.engine, timed.segments, timed.threads)}", next(steps), total)
-                    timed.took.append(timed.worker.turn())
-        product_gmacs = Spread.of([_GMACS_PER_TURN / took.cpu for took in product_took])
-        return Record(
-            imse=__version__,
-            machine=describe_machine(),
-            seconds=seconds,
-            rounds=rounds,
-            product_gmacs=product_gmacs,
-            models=[_model(model) for model in opened],
-            timings=list(_timings(opened, seconds, product_gmacs.median)),
-            left_out=left_out,
-        )
-
-
-@dataclass
-class _Opening:
-    """How what is timed is opened: each in a process of its own, which ends with the stack."""
-
-    stack: ExitStack
-    folder: Path
-    seconds: float
-    threads: Sequence[int]
-    progress: Progress
-
-    def open_all(self, weights: Sequence[str]) -> tuple[list[_Opened], dict[str, str]]:
-        """Everything that can be opened, and for each engine that opens nothing why."""
-        opened: list[_Opened] = []
-        reasons: dict[str, str] = {}
-        for name in weights:
-            found = {engine: self._open(engine, name) for engine in ENGINES}
-            refused = {engine: str(error) for engine, error in found.items() if isinstance(error, ImseError)}
-            if len(refused) == len(found):
-                raise ImseError("; ".join(dict.fromkeys(refused.values())))
-            opened += [model for model in found.values() if not isinstance(model, ImseError)]
-            reasons = refused | reasons
-        used = {model.engine for model in opened}
-        return opened, {engine: reason for engine, reason in reasons.items() if engine not in used}
-
-    def _open(self, engine: str, name: str) -> _Opened | ImseError:
-        """The file of that name opened by an engine with all settings, or why it cannot be."""
-        try:
-            file = packaged_weights.find(name, ENGINES[engine].suffix)
-            timed = [
-                self._start(engine, file, segments, threads) for threads in self.threads for segments in SEGMENTATIONS
-            ]
-        except ImseError as error:
-            return error
-        return _Opened(engine, file, timed, _count(file))
-
-    def _start(self, engine: str, file: Path, segments: str, threads: int) -> _Timed:
-        self.progress(f"opening {_label(engine, segments, threads)}", 0, 0)
-        output = self.folder / f"{file.name}-{engine}-{segments}-{threads}.npy"
-        arguments = {
-            "engine": engine,
-            "weights": str(file),
-            "segments": segments,
-            "threads": threads,
-            "seconds": self.seconds,
-            "output": str(output),
-        }
-        worker = self.stack.enter_context(Worker("enhance", threads, arguments))
-        return _Timed(worker, segments, threads, output)
-
-
-def _count(file: Path) -> dict[str, Any]:
-    """Network, parameters and multiply-accumulates of a file; nothing where torch is missing, which counts them."""
+    noisy = noisy_speech(seconds)
     try:
-        with Worker("count", 1, {"weights": str(file)}) as worker:
-            return worker.found
-    except ImseError:
-        return {}
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            cases, left_out = _open(stack, weights, threads, noisy, progress)
+            models: dict[tuple[str, Path], _Case] = {}  # the first case of each
+            for case in cases:
+                models.setdefault((case.engine, case.file), case)
+            multiplier, products = stack.enter_context(Worker(1, product)), []
+            whole, second = Path(folder, "whole.wav"), Path(folder, "second.wav")
+            soundfile.write(whole, noisy, SAMPLE_RATE)
+            soundfile.write(second, noisy_speech(1), SAMPLE_RATE)
+            for case in cases:
+                progress(f"memory: {case.engine}")
+                case.peak_mib = case.enhance_file(whole).peak_mib
+            for number in range(1, rounds + 1):
+                progress(f"round {number} of {rounds}: matrix product")
+                products.append(multiplier.turn())
+                for case in models.values():
+                    progress(f"round {number} of {rounds}: start-up, {case.engine}")
+                    case.start_up.append(case.enhance_file(second))
+                for case in cases:
+                    progress(f"round {number} of {rounds}: {case.engine}, {case.segments}, threads: {case.threads}")
+                    case.took.append(case.worker.turn())
+    except BrokenExecutor as error:
+        raise ImseError("a process that was measured ended by itself") from error
+    product_gmacs = _spread([PRODUCTS_PER_TURN * PRODUCT_SIZE**3 / 1e9 / took.cpu for took in products])
+    return {
+        "imse": __version__,
+        "machine": describe_machine(),
+        "seconds": seconds,
+        "rounds": rounds,
+        "product_gmacs": product_gmacs,
+        "models": [_model(case) for case in models.values()],
+        "timings": [_timing(case, cases, seconds, product_gmacs["median"]) for case in cases],
+        "left_out": left_out,
+    }
 
 
-def _label(engine: str, segments: str, threads: int) -> str:
-    return f"{engine}, {segments}, {threads} thread{'s' if threads > 1 else ''}"
+def _open(
+    stack: ExitStack, weights: Sequence[str], threads: Sequence[int], noisy: Floats, progress: Callable[[str], None]
+) -> tuple[list[_Case], dict[str, str]]:
+    """All cases that can be opened, until the stack ends; and for each engine that opens nothing why."""
+    cases: list[_Case] = []
+    refused: dict[str, str] = {}
+    for name in dict.fromkeys(weights):
+        reasons: dict[str, str] = {}
+        for engine in ENGINES:
+            progress(f"opening {name} with {engine}")
+            try:
+                file = packaged_weights.find(name, ENGINES[engine].suffix)
+                for number in dict.fromkeys(threads):
+                    for segments in SEGMENTATIONS:
+                        worker = stack.enter_context(Worker(number, enhance, engine, file, segments, number, noisy))
+                        cases.append(_Case(engine, file, segments, number, _network(file), worker))
+            except (ImseError, ModuleNotFoundError, OSError) as error:
+                reasons[engine] = describe(error)
+        if len(reasons) == len(ENGINES):
+            raise ImseError("; ".join(dict.fromkeys(reasons.values())))
+        refused = reasons | refused
+    opened = {case.engine for case in cases}
+    return cases, {engine: reason for engine, reason in refused.items() if engine not in opened}
 
 
-def _options(model: _Opened, timed: _Timed) -> list[str]:
-    options = {"weights": model.file, "engine": model.engine, "segments": timed.segments, "threads": timed.threads}
-    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+@cache
+def _network(file: Path) -> tuple[dict[str, Any], int, float] | None:
+    try:
+        with Worker(1, count, file) as counter:
+            found: tuple[dict[str, Any], int, float] = counter.found
+            return found
+    except (ImseError, ModuleNotFoundError):
+        return None
 
 
-def _model(opened: _Opened) -> Model:
-    cpu = [usage.cpu_seconds for usage in opened.start_up if usage.cpu_seconds is not None]
-    return Model(
-        engine=opened.engine,
-        weights=opened.file.name,
-        file_bytes=opened.file.stat().st_size,
-        parameters=opened.count.get("parameters"),
-        gmacs=opened.count.get("gmacs"),
-        start_up_wall_seconds=Spread.of([usage.wall_seconds for usage in opened.start_up]),
-        start_up_cpu_seconds=Spread.of(cpu) if cpu else None,
-    )
+def _model(case: _Case) -> Record:
+    _, parameters, gmacs = case.network or (None, None, None)
+    cpu_seconds = [usage.cpu_seconds for usage in case.start_up if usage.cpu_seconds is not None]
+    return {
+        "engine": case.engine,
+        "weights": case.file.name,
+        "file_bytes": case.file.stat().st_size,
+        "parameters": parameters,
+        "gmacs": gmacs,
+        "start_up_wall_seconds": _spread([usage.wall_seconds for usage in case.start_up]),
+        "start_up_cpu_seconds": _spread(cpu_seconds) if cpu_seconds else None,
+    }
 
 
-def _timings(opened: Sequence[_Opened], seconds: float, product_gmacs: float) -> Iterator[Timing]:
-    for model in opened:
-        for timed in model.timed:
-            base = _baseline(opened, model, timed)
-            rtf_cpu = Spread.of([took.cpu / seconds for took in timed.took])
-            gmacs = model.count.get("gmacs") if timed.threads == 1 else None
-            yield Timing(
-                engine=model.engine,
-                weights=model.file.name,
-                segments=timed.segments,
-                threads=timed.threads,
-                rtf_cpu=rtf_cpu,
-                rtf_wall=Spread.of([took.wall / seconds for took in timed.took]),
-                open_seconds=timed.worker.found["open_seconds"],
-                first_seconds=timed.worker.found["first_seconds"],
-                speed_up=_speed_up(base, timed) if base else None,
-                product_share=gmacs / rtf_cpu.median / product_gmacs if gmacs else None,
-                agreement_db=_agreement_db(base, timed) if base else None,
-                peak_mib=timed.peak_mib,
-            )
+def _timing(case: _Case, cases: Sequence[_Case], seconds: float, product_gmacs: float) -> Record:
+    open_seconds, first_seconds, output = case.worker.found
+    timing: Record = {
+        "engine": case.engine,
+        "weights": case.file.name,
+        "segments": case.segments,
+        "threads": case.threads,
+        "rtf_cpu": _spread([took.cpu / seconds for took in case.took]),
+        "rtf_wall": _spread([took.wall / seconds for took in case.took]),
+        "open_seconds": open_seconds,
+        "first_seconds": first_seconds,
+        "speed_up": None,
+        "product_share": None,
+        "agreement_db": None,
+        "peak_mib": case.peak_mib,
+    }
+    if case.network and case.threads == 1:
+        timing["product_share"] = case.network[2] / timing["rtf_cpu"]["median"] / product_gmacs
+    for base in cases:
+        same = (base.segments, base.threads, base.network) == (case.segments, case.threads, case.network)
+        if base.engine == BASELINE and same and case.network:
+            # On several threads, waiting for each other may count as processor time.
+            turns = zip(base.took, case.took, strict=True)
+            timing["speed_up"] = _spread([a.cpu / b.cpu if case.threads == 1 else a.wall / b.wall for a, b in turns])
+            expected = base.worker.found[-1].astype(float)
+            if difference := float(np.sum((output - expected) ** 2)):
+                timing["agreement_db"] = 10 * float(np.log10(np.sum(expected**2) / difference))
+    return timing
 
 
-def _baseline(opened: Sequence[_Opened], model: _Opened, timed: _Timed) -> _Timed | None:
-    """What the torch engine does with the same network, segments and threads."""
-    for base in opened:
-        if base.engine == BASELINE and base.count and base.count["network"] == model.count["network"]:
-            for other in base.timed:
-                if (other.segments, other.threads) == (timed.segments, timed.threads):
-                    return other
-    return None
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": median(values), "min": min(values), "max": max(values)}
 
 
-def _speed_up(base: _Timed, timed: _Timed) -> Spread:
-    pairs = zip(base.took, timed.took, strict=True)
-    return Spread.of([a.cpu / b.cpu if timed.threads == 1 else a.wall / b.wall for a, b in pairs])
-
-
-def _agreement_db(base: _Timed, timed: _Timed) -> float | None:
-    expected, output = (np.load(each.output).astype(np.float64) for each in (base, timed))
-    difference = np.sum((output - expected) ** 2)
-    return float(10 * np.log10(np.sum(expected**2) / difference)) if difference else None
+def describe_machine() -> Record:
+    """Processor, usable cores, system and versions of this machine; None for a package that is not installed."""
+    # platform.processor() is empty, or only the architecture, on most Linux systems.
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    processor = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    packages = ("numpy", "onnxruntime", "torch")
+    return {
+        "processor": processor or platform.processor() or platform.machine(),
+        "cores": processors(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: next((found.version for found in distributions(name=name)), None) for name in packages},
+    }

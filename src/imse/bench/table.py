@@ -1,87 +1,65 @@
-"""A benchmark as tables for the terminal."""
+"""A benchmark as tables for the terminal, which fit into 80 columns. The JSON has all ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from imse.bench.record import Record, Spread
+from imse.bench.run import Record
 
-_NONE = "-"
+# Heading, key of the row, format, and whether the range stands under the median.
+_Columns = Sequence[tuple[str, str, str, bool]]
+_TIMINGS: _Columns = (
+    ("thr.", "threads", "d", False),
+    ("CPU s\nper s", "rtf_cpu", ".3f", True),
+    ("wall s\nper s", "rtf_wall", ".3f", False),
+    ("x torch", "speed_up", ".2f", True),
+    ("of\nmatmul", "product_share", ".0%", False),
+    ("as\ntorch\ndB", "agreement_db", ".0f", False),
+    ("peak\nMiB", "peak_mib", ".0f", False),
+)
+_MODELS: _Columns = (
+    ("CPU s", "start_up_cpu_seconds", ".2f", True),
+    ("wall s", "start_up_wall_seconds", ".2f", True),
+    ("file\nbytes", "file_bytes", ",d", False),
+    ("parameters", "parameters", ",d", False),
+    ("GMAC\nper s", "gmacs", ".2f", False),
+)
 
 
 def tables(record: Record) -> Iterator[Table | Text]:
     """What to print: speed, then files and start-up, then the machine and what was left out."""
-    yield _speed(record)
-    yield _models(record)
-    for note in notes(record):
-        yield Text(note)
+    title = f"{record['seconds']:g} s of audio, {record['rounds']} rounds: median [smallest,largest]"
+    yield _table(title, record["timings"], ("engine", "weights", "segments"), _TIMINGS)
+    title = "imse enhance, 1 s of audio, 1 thread, whole process"
+    yield _table(title, record["models"], ("engine", "weights"), _MODELS)
+    machine = record["machine"]
+    yield Text(f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}")
+    yield Text(", ".join(f"{name} {version or 'not installed'}" for name, version in machine["packages"].items()))
+    product = _cell(record["product_gmacs"], ".1f", True).replace("\n", " ")
+    yield Text(f"one core's float32 matrix product: {product} GMAC/s")
+    for engine, reason in record["left_out"].items():
+        yield Text(f"{engine} left out: {reason}")
 
 
-def notes(record: Record) -> Iterator[str]:
-    """Lines on the machine, and on each engine that was left out."""
-    machine = record.machine
-    packages = ", ".join(f"{name} {version or 'not installed'}" for name, version in machine.packages.items())
-    yield f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}, {packages}"
-    yield f"one core's float32 matrix product: {_spread(record.product_gmacs, 1, ' ')} GMAC/s"
-    for engine, reason in record.left_out.items():
-        yield f"{engine} left out: {reason}"
-
-
-def _spread(found: Spread | None, digits: int, between: str = "\n") -> str:
-    """A median, and under it its range."""
-    if found is None:
-        return _NONE
-    return f"{found.median:.{digits}f}{between}[{found.min:.{digits}f},{found.max:.{digits}f}]"
-
-
-def _speed(record: Record) -> Table:
-    # As narrow as it can be, for terminals of 80 columns; the JSON has all ranges.
-    title = f"{record.seconds:g} s of audio, {record.rounds} rounds: median [smallest,largest]"
-    numbers = ("thr.", "CPU s\nper s", "wall s\nper s", "x torch", "of\nmatmul", "as\ntorch\ndB", "peak\nMiB")
-    table = _table(title, ("system",), numbers)
-    for timing in record.timings:
-        several = sum(model.engine == timing.engine for model in record.models) > 1
-        weights = f" {timing.weights}" if several else ""
-        table.add_row(
-            Text(f"{timing.engine}{weights}, {timing.segments}"),
-            str(timing.threads),
-            _spread(timing.rtf_cpu, 3),
-            f"{timing.rtf_wall.median:.3f}",
-            _spread(timing.speed_up, 2),
-            _NONE if timing.product_share is None else f"{timing.product_share:.0%}",
-            _number(timing.agreement_db, 0),
-            _number(timing.peak_mib, 0),
-        )
+def _table(title: str, rows: Sequence[Record], names: Sequence[str], columns: _Columns) -> Table:
+    table = Table("system", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for heading, *_ in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        cells = (_cell(row[key], form, with_range) for _, key, form, with_range in columns)
+        table.add_row(Text(" ".join(row[name] for name in names)), *cells)
     return table
 
 
-def _models(record: Record) -> Table:
-    numbers = ("CPU s", "wall s", "file\nMB", "parameters", "GMAC\nper s")
-    table = _table("imse enhance, 1 s of audio, 1 thread, whole process", ("engine", "weights"), numbers)
-    for model in record.models:
-        table.add_row(
-            *(Text(name) for name in (model.engine, model.weights)),
-            _spread(model.start_up_cpu_seconds, 2),
-            _spread(model.start_up_wall_seconds, 2),
-            f"{model.file_bytes / 1e6:.2f}",
-            _NONE if model.parameters is None else f"{model.parameters:,}",
-            _number(model.gmacs, 2),
-        )
-    return table
-
-
-def _number(value: float | None, digits: int) -> str:
-    return _NONE if value is None else f"{value:.{digits}f}"
-
-
-def _table(title: str, text: Sequence[str], numbers: Sequence[str]) -> Table:
-    table = Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in text:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(Text(name), justify="right", no_wrap=True)
-    return table
+def _cell(value: Any, form: str, with_range: bool) -> str:
+    if value is None:
+        return "-"
+    if not isinstance(value, dict):
+        return format(value, form)
+    median, smallest, largest = (format(value[name], form) for name in ("median", "min", "max"))
+    return f"{median}\n[{smallest},{largest}]" if with_range else median

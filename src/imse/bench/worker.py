@@ -1,83 +1,104 @@
-"""A process that does one task of `imse.bench.tasks` whenever it is told to."""
+"""Worker processes: each opens one task with its own number of threads, then does one turn of it on request."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, NamedTuple
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imse.errors import ImseError
 from imse.processors import THREAD_VARIABLES
+
+if TYPE_CHECKING:
+    from imse.signal.spectrum import Floats
+
+PRODUCT_SIZE, PRODUCTS_PER_TURN = 1024, 8
+
+Task = tuple[Any, Callable[[], object]]  # what was found when it was opened, and what one turn of it calls
 
 
 class Took(NamedTuple):
-    """Seconds that a turn took: processor time of all threads together, and those that passed."""
+    """Seconds that a turn took: processor time of all threads together, and wall time."""
 
     cpu: float
     wall: float
 
 
-class Worker:
-    """A process, from its first answer to the end of the block that it is opened with.
+class Worker(ProcessPoolExecutor):
+    """One process whose libraries use a number of threads. It opens a task at once: `found` is what that found."""
 
-    Args:
-        task: One of `imse.bench.tasks.TASKS`.
-        threads: Processor threads that its libraries may use.
-        arguments: What the task is given.
-
-    Attributes:
-        found: Its first answer.
-
-    Raises:
-        ImseError: It could not be opened; the message says why.
-    """
-
-    def __init__(self, task: str, threads: int, arguments: Mapping[str, Any]) -> None:
-        # On the processor: an accelerator's time is not processor time.
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "CUDA_VISIBLE_DEVICES": ""}
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "imse.bench.tasks", json.dumps({"task": task, **arguments})],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
-        try:
-            self.found = self._answer()
-            if "error" in self.found:
-                raise ImseError(self.found["error"])
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, threads: int, open_task: Callable[..., Task], *arguments: object) -> None:
+        # Ctrl-C ends the process without a traceback of its own.
+        super().__init__(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
+        with _environment(threads):
+            self.found = self.submit(_open, open_task, arguments).result()
 
     def turn(self) -> Took:
         """Do the task once."""
-        assert self._process.stdin
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return Took(**self._answer())
+        return self.submit(_turn).result()
 
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
 
-    def __enter__(self) -> Worker:
-        return self
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """What processes started meanwhile inherit: a number of threads, and no GPU, whose time is not processor time."""
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)), CUDA_VISIBLE_DEVICES="")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise ImseError(f"a process that was measured ended by itself, with exit code {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+# What follows runs in the worker. It imports what it needs when it is called, so that opening includes the imports.
+_do_turn: Callable[[], object]
+
+
+def _open(open_task: Callable[..., Task], arguments: tuple[object, ...]) -> Any:
+    global _do_turn
+    found, _do_turn = open_task(*arguments)
+    return found
+
+
+def _turn() -> Took:
+    wall, cpu = time.perf_counter(), time.process_time()
+    _do_turn()
+    return Took(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
+    """Enhance a signal [samples] at 16 kHz; finds the seconds of opening and of a first call, and its output."""
+    started = time.perf_counter()
+    from imse.enhancer import Enhancer
+    from imse.signal.spectrum import SAMPLE_RATE
+
+    enhancer = Enhancer(weights, engine, threads, segments)
+    opened = time.perf_counter()
+    output = enhancer.enhance(noisy, SAMPLE_RATE)
+    found = (opened - started, time.perf_counter() - opened, output)
+    return found, lambda: enhancer.enhance(noisy, SAMPLE_RATE)
+
+
+def product() -> Task:
+    """Multiply float32 matrices with numpy; finds nothing."""
+    import numpy as np
+
+    a, b = np.random.default_rng(0).standard_normal((2, PRODUCT_SIZE, PRODUCT_SIZE), np.float32)
+    out = np.matmul(a, b)
+    return None, lambda: [np.matmul(a, b, out) for _ in range(PRODUCTS_PER_TURN)]
+
+
+def count(weights: Path) -> Task:
+    """Nothing to time; finds the configuration of the network in a file, its parameters and GMAC per second."""
+    from imse.nn.cost import costs
+    from imse.weights.info import network_config
+
+    config = network_config(weights)
+    total = costs(config)["total"]
+    return (asdict(config), total.parameters, total.gmacs), lambda: None

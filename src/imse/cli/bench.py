@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -27,22 +28,22 @@ def bench(
 ) -> None:
     """Measure speed, memory and start-up of every engine on this machine, beside the plain network in torch.
 
-    All are measured in turns, so that what else the machine does meets all alike. Without imse[torch] there is nothing
-    to compare with, and the rest is measured.
+    All engines are measured in turns, so that other load on the machine slows all of them alike. Without imse[torch]
+    there is nothing to compare with, and the rest is measured.
 
     Example: imse bench --weights imse.onnx --weights imse.safetensors --json bench.json
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from imse.atomic_write import require_writable
+    from imse.atomic_write import atomic_write, require_writable
     from imse.bench.run import bench as run
     from imse.bench.table import tables
     from imse.processors import processors
 
     if json:
         require_writable(json)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening", total=None)
@@ -51,7 +52,7 @@ def bench(
             seconds,
             rounds,
             threads or [1, processors()],
-            lambda next_step, done, total: bar.update(task, description=next_step, completed=done, total=total or None),
+            lambda step: bar.update(task, description=step),
         )
     try:
         console = Console()
@@ -59,4 +60,5 @@ def bench(
             console.print(table)
     finally:  # a closed pipe, as of `| head`, costs no file
         if json:
-            record.write(json)
+            with atomic_write(json) as file:
+                file.write(dumps(record, indent=1, allow_nan=False).encode())

@@ -6,7 +6,6 @@ The 6.5 hours of the default corpus take 750 MB. Segments are cut out by index, 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imse.atomic_write import atomic_write
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.floor import remove_floor
 from imse.train.manifest import DataError, Recording
@@ -119,15 +119,9 @@ def _fingerprint(recordings: Sequence[Recording]) -> str:
 
 
 def _keep(path: Path, samples: Tensor, lengths: Tensor, levels: Tensor) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Several processes of one run may write at once, each the same: every one under a name of its own, then moved.
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        partial = Path(file.name)
-        try:
-            np.savez(file, samples=samples.numpy(), lengths=lengths.numpy(), levels=levels.numpy())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    # Several processes of one run may write at once, each the same.
+    with atomic_write(path, several_writers=True) as file:
+        np.savez(file, samples=samples.numpy(), lengths=lengths.numpy(), levels=levels.numpy())
 
 
 def _decode(recording: Recording) -> NDArray[np.int16]:
