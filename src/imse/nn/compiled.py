@@ -26,7 +26,8 @@ from torch.autograd.function import once_differentiable
 
 from imse import native
 from imse.errors import ImseError
-from imse.native.build import SOURCES, CompilationError, build_training
+from imse.native.build import CompilationError, build_training
+from imse.native.build import sources as native_sources
 
 _LANES = 16  # floats in the widest vector: rows along frequency have to be a multiple
 
@@ -68,7 +69,7 @@ def _library() -> ctypes.CDLL | None:
 def _path() -> Path:
     """Where the library is kept: another one for each version of its sources and each instruction set."""
     sources = hashlib.sha256()
-    for file in sorted(SOURCES.glob("*.[ch]*")):
+    for file in native_sources():
         sources.update(file.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "imse" / f"training-{native.kernels()}-{sources.hexdigest()[:12]}.so"
@@ -112,7 +113,8 @@ def _run(
     def run(sample: int) -> None:
         read = [_sample(tensor, sample) for tensor in maps] + alike
         written = [_sample(tensor, sample) for tensor in out] + [None]
-        kernel(dimensions, (ctypes.c_void_p * len(read))(*read), (ctypes.c_void_p * len(written))(*written))
+        if kernel(dimensions, (ctypes.c_void_p * len(read))(*read), (ctypes.c_void_p * len(written))(*written)):
+            raise MemoryError(f"not enough memory for the compiled kernel {name}")
 
     samples = range(len(maps[0]))
     threads = torch.get_num_threads()
