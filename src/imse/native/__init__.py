@@ -1,17 +1,19 @@
-"""Compiled kernels: a whole network with MALA attention and IDConv embedding here, training in `imse.nn.compiled`.
+"""Compiled kernels: a whole network with MALA attention and IDConv embedding in `engine/`, training in `training/`.
 
-The library is compiled when the package is installed, if there is a C++ compiler (see hatch_build.py), and is called
-through ctypes. Its kernels exist for AVX-512, for AVX2 with FMA and for any other processor; the best one is chosen
-when it is opened.
+The engine is compiled when the package is installed, if there is a C++ compiler (see hatch_build.py), and is called
+through ctypes. Its kernels exist for AVX-512, for AVX2 with FMA and for any other processor; the best ones are chosen
+when it is opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" or "baseline") asks for others.
 """
 
 from __future__ import annotations
 
 import ctypes
+import operator
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,42 +25,46 @@ Floats = NDArray[np.float32]
 LIBRARY = Path(__file__).with_name("imse_native.so")
 
 _MESSAGE_SIZE = 512
+_LARGEST_INT = 2**31 - 1
 _FLOATS = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")
 
 
 def available() -> bool:
-    """Whether the library was compiled when this package was installed."""
-    return LIBRARY.is_file()
+    """Whether the library was compiled when this package was installed, and for this machine."""
+    try:
+        library()
+    except ImseError:
+        return False
+    return True
 
 
-@cache
 def library() -> ctypes.CDLL:
     """The compiled library, opened once.
 
     Raises:
-        ImseError: It is not there.
+        ImseError: It is not there, or cannot be loaded.
     """
     try:
-        opened = ctypes.CDLL(str(LIBRARY))
-    except OSError as error:
+        return _opened(LIBRARY)
+    except (OSError, AttributeError) as error:  # the latter for a library of another version
         raise ImseError(
             "the compiled engine is not there: install a C++ compiler and then imse again, or use --engine onnx"
         ) from error
-    pointers = ctypes.POINTER(ctypes.c_void_p)
+
+
+@cache
+def _opened(path: Path) -> ctypes.CDLL:
+    opened = ctypes.CDLL(str(path))
+    pointers, ints, longs = (ctypes.POINTER(kind) for kind in (ctypes.c_void_p, ctypes.c_int, ctypes.c_long))
     text = (ctypes.c_char_p, ctypes.c_int)
-    opened.imse_open.argtypes = (
-        *(ctypes.c_int,) * 4,
-        ctypes.POINTER(ctypes.c_char_p),
-        pointers,
-        ctypes.POINTER(ctypes.c_long),
-        ctypes.c_int,
-        *text,
-    )
+    names = ctypes.POINTER(ctypes.c_char_p)
+    opened.imse_open.argtypes = (*(ctypes.c_int,) * 5, names, pointers, ints, longs, *text)
     opened.imse_open.restype = ctypes.c_void_p
     opened.imse_run.argtypes = (ctypes.c_void_p, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS, _FLOATS, _FLOATS, *text)
     opened.imse_run.restype = ctypes.c_int
     opened.imse_close.argtypes = (ctypes.c_void_p,)
     opened.imse_close.restype = None
+    opened.imse_kernels.argtypes = text
     opened.imse_kernels.restype = ctypes.c_char_p
     return opened
 
@@ -68,52 +74,62 @@ def kernels() -> str:
     """The instruction set in use: "avx512", "avx2" or "baseline".
 
     Raises:
-        ImseError: The library is not there.
+        ImseError: The library is not there, or ``IMSE_KERNELS`` asks for what this processor does not have.
     """
-    name: bytes = library().imse_kernels()
+    message = ctypes.create_string_buffer(_MESSAGE_SIZE)
+    name: bytes | None = library().imse_kernels(message, _MESSAGE_SIZE)
+    if name is None:
+        raise _error(message)
     return name.decode()
 
 
 class NativeNetwork:
-    """A network whose weights are laid out for the compiled kernels. Safe to use from several threads, in turn.
+    """A network whose weights are laid out for the compiled kernels. Safe to use from several threads at once.
 
     Args:
-        channels: Width c of the network.
+        channels: Width c of the network, a multiple of 8.
         blocks: Blocks per stage.
         bins: Frequency bins, a multiple of 128.
-        tensors: Its parameters by their names in `imse.nn.Network.state_dict`.
-        threads: Processor threads that it uses; the result does not depend on them.
+        tensors: Its parameters by their names in `imse.nn.Network.state_dict`, all of them and no others.
+        threads: Processor threads that it uses, at most as many as this process has processors; the result does not
+            depend on them.
 
     Raises:
-        ImseError: The library is not there, or a tensor is missing or has another size.
+        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape
+            or not finite.
     """
 
     def __init__(
         self, channels: int, blocks: int, bins: int, tensors: Mapping[str, NDArray[Any]], threads: int = 1
     ) -> None:
+        sizes = [_size(value, name) for value, name in ((channels, "channels"), (blocks, "blocks"), (bins, "bins"))]
+        threads = min(_size(threads, "threads"), _processors())
         self._library = library()
-        arrays = [np.ascontiguousarray(tensor, dtype=np.float32) for tensor in tensors.values()]
+        arrays = [np.asarray(tensor, dtype=np.float32, order="C") for tensor in tensors.values()]
         count = len(arrays)
+        lengths = [length for array in arrays for length in array.shape]
         message = ctypes.create_string_buffer(_MESSAGE_SIZE)
         self._network = self._library.imse_open(
-            channels,
-            blocks,
-            bins,
+            *sizes,
             threads,
+            count,
             (ctypes.c_char_p * count)(*(name.encode() for name in tensors)),
             (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays)),
-            (ctypes.c_long * count)(*(array.size for array in arrays)),
-            count,
+            (ctypes.c_int * count)(*(array.ndim for array in arrays)),
+            (ctypes.c_long * len(lengths))(*lengths),
             message,
             _MESSAGE_SIZE,
         )
         if not self._network:
-            raise ImseError(message.value.decode())
-        self._bins = bins
+            raise _error(message)
+        self._bins = sizes[-1]
 
     def __del__(self) -> None:
         if getattr(self, "_network", None):
             self._library.imse_close(self._network)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a NativeNetwork cannot be copied or pickled: open its weights again")
 
     def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats, Floats]:
         """Enhance one segment.
@@ -125,12 +141,43 @@ class NativeNetwork:
         Returns:
             Enhanced compressed magnitude [T, bins], and its phase as real and imaginary part [T, bins] of a number of
             length 1.
+
+        Raises:
+            ValueError: An array has another shape.
+            ImseError: There is not enough memory, or there are too few threads.
         """
         magnitude, phase = (np.ascontiguousarray(x, dtype=np.float32) for x in (magnitude, phase))
+        if magnitude.shape != phase.shape or magnitude.shape[1:] != (self._bins,) or len(magnitude) < 1:
+            raise ValueError(
+                f"magnitude and phase must both be [frames, {self._bins}], not {magnitude.shape} and {phase.shape}"
+            )
         enhanced, real, imag = (np.empty_like(magnitude) for _ in range(3))
         message = ctypes.create_string_buffer(_MESSAGE_SIZE)
+        frames = _size(len(magnitude), "frames")
         if self._library.imse_run(
-            self._network, magnitude, phase, len(magnitude), enhanced, real, imag, message, _MESSAGE_SIZE
+            self._network, magnitude, phase, frames, enhanced, real, imag, message, _MESSAGE_SIZE
         ):
-            raise ImseError(message.value.decode())
+            raise _error(message)
         return enhanced, real, imag
+
+
+def _size(value: object, name: str) -> int:
+    """A size as it can be given to C, where an `int` has 32 bits."""
+    try:
+        size = operator.index(value)  # type: ignore[arg-type]  # what cannot be an index is the error
+    except TypeError:
+        raise ImseError(f"{name} must be a whole number, not {value!r}") from None
+    if not 1 <= size <= _LARGEST_INT:
+        raise ImseError(f"{name} must be at least 1 and below 2**31, not {size}")
+    return size
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _error(message: ctypes.Array[ctypes.c_char]) -> ImseError:
+    return ImseError(message.value.decode(errors="replace"))

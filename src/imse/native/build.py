@@ -23,40 +23,67 @@ if platform.machine().lower() in ("x86_64", "amd64"):
         "avx512": ("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma"),
         "avx2": ("-mavx2", "-mfma"),
     }
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=hidden", "-pthread", "-w")
+WARNINGS = ("-Wall", "-Wextra")
+_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=hidden", "-pthread", *WARNINGS)
+
+# A source file, and the flags for it beside those of all.
+Unit = tuple[Path, tuple[str, ...]]
 
 
 class CompilationError(Exception):
     """There is no compiler, or it cannot compile this; the message is what it said."""
 
 
-def build_engine(library: Path) -> None:
+def sources() -> list[Path]:
+    """All C++ files and their headers, in a fixed order."""
+    return sorted(file for suffix in ("cpp", "h") for file in SOURCES.rglob(f"*.{suffix}"))
+
+
+def engine_units() -> list[Unit]:
+    """What the engine is compiled from: its kernels once for every instruction set."""
+    kernels = SOURCES / "engine" / "kernels.cpp"
+    units: list[Unit] = [(file, ()) for file in sorted(kernels.parent.glob("*.cpp")) if file != kernels]
+    return units + [(kernels, _for(name)) for name in INSTRUCTION_SETS]
+
+
+def training_units(instruction_set: str) -> list[Unit]:
+    """What the kernels of training are compiled from, for one of `INSTRUCTION_SETS`."""
+    return [(SOURCES / "training" / "training.cpp", _for(instruction_set))]
+
+
+def build_engine(library: Path, flags: Sequence[str] = ()) -> None:
     """Compile the engine for every instruction set.
 
     Args:
         library: The file to write, whole or not at all.
+        flags: More flags for the compiler.
 
     Raises:
         CompilationError: See there.
         OSError: The file cannot be written.
     """
-    kernels = [("kernels.cpp", _for(name)) for name in INSTRUCTION_SETS]
-    _build([("network.cpp", ()), ("weights.cpp", ()), *kernels], library)
+    _build(engine_units(), library, flags)
 
 
-def build_training(library: Path, instruction_set: str) -> None:
+def build_training(library: Path, instruction_set: str, flags: Sequence[str] = ()) -> None:
     """Compile the kernels of training for one of `INSTRUCTION_SETS`; otherwise as `build_engine`."""
-    _build([("training.cpp", _for(instruction_set))], library)
+    _build(training_units(instruction_set), library, flags)
+
+
+def find_compiler() -> str | None:
+    """The C++ compiler: $CXX, or one of the usual names; None where there is none that fits."""
+    names = [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
+    found = (shutil.which(name) for name in names if name)
+    return None if sys.platform == "win32" else next((compiler for compiler in found if compiler), None)
 
 
 def _for(instruction_set: str) -> tuple[str, ...]:
     return f"-DISA={instruction_set}", *INSTRUCTION_SETS[instruction_set]
 
 
-def _build(units: Sequence[tuple[str, Sequence[str]]], library: Path) -> None:
-    names = [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
-    compiler = next((found for name in names if name and (found := shutil.which(name))), None)
-    if compiler is None or sys.platform == "win32":
+def _build(units: Sequence[Unit], library: Path, more_flags: Sequence[str]) -> None:
+    compiler = find_compiler()
+    if compiler is None:
         raise CompilationError("no C++ compiler found")
 
     def call(*arguments: str) -> None:
@@ -69,7 +96,7 @@ def _build(units: Sequence[tuple[str, Sequence[str]]], library: Path) -> None:
         def compile_unit(number: int) -> str:
             source, flags = units[number]
             target = str(Path(folder, f"{number}.o"))
-            call(*_FLAGS, *flags, "-c", str(SOURCES / source), "-o", target)
+            call(*_FLAGS, *flags, *more_flags, "-c", str(source), "-o", target)
             return target
 
         objects = list(pool.map(compile_unit, range(len(units))))

@@ -21,7 +21,7 @@ def library_path() -> Path:
         ImseError: The engine is not compiled, so that the instruction set is not known.
     """
     code = hashlib.sha256(Path(build.__file__).read_bytes())
-    for file in sorted(build.SOURCES.rglob("*.[ch]*")):
+    for file in build.sources():
         code.update(file.read_bytes())
     machine = f"{sys.platform}-{platform.machine()}-{native.kernels()}"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -56,6 +56,9 @@ def run(
         maps: Inputs that each sample has its own of, [B, ...] each.
         shared: Inputs that all samples share.
         out: Outputs, [B, ...] each, in which every sample is contiguous.
+
+    Raises:
+        MemoryError: The kernel cannot allocate its intermediate results.
     """
     kernel = getattr(_library(), f"imse_{native.kernels()}_{name}")
     dimensions = (ctypes.c_int * len(sizes))(*sizes)
@@ -64,7 +67,8 @@ def run(
     def run_sample(sample: int) -> None:
         read = [_address(tensor, sample) for tensor in maps] + same
         written = [_address(tensor, sample) for tensor in out] + [None]
-        kernel(dimensions, (ctypes.c_void_p * len(read))(*read), (ctypes.c_void_p * len(written))(*written))
+        if kernel(dimensions, (ctypes.c_void_p * len(read))(*read), (ctypes.c_void_p * len(written))(*written)):
+            raise MemoryError(f"not enough memory for the kernel {name}")
 
     samples = range(len(maps[0]))
     threads = torch.get_num_threads()

@@ -4,7 +4,12 @@
 // rows: each tap of each channel is a row that starts some bins further left or right, or some frames earlier or later.
 // So one function does all of them, and a concatenation of maps is a list of rows.
 //
-// Weights are packed in groups of TALL outputs (the last ones in groups of 4, 2 and 1), [inputs, group] each.
+// Weights are packed in groups of TALL outputs, see packing.h.
+#pragma once
+
+#include "simd.h"
+
+namespace imse::ISA {
 
 template <int HEIGHT, int COLUMNS, class Sink>
 static inline __attribute__((always_inline)) void product_tile(const float* const* rows, int inputs, int at,
@@ -48,3 +53,5 @@ static inline __attribute__((always_inline)) void product(const float* const* ro
   }
   if (outputs - first >= 1) product_band<1>(rows, inputs, bins, weights, shifted);
 }
+
+}  // namespace imse::ISA

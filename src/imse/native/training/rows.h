@@ -1,91 +1,56 @@
-// What the training kernels share: scratch memory, maps with room between their rows, products over rows and their
-// gradients. Included once for each instruction set, after simd.h and product.h.
+// What the training kernels share: maps, frames with room between their rows, products over rows and their gradients.
+#pragma once
+
+#include "../common/channel_norm.h"
+#include "../common/packing.h"
+#include "../common/product.h"
+#include "../common/rows.h"
+#include "../common/simd.h"
+#include "scratch.h"
+
+namespace imse::ISA {
 
 constexpr int GAP = 16;  // zeros between rows: a tap that reaches over the end of a row finds nothing of the next one
-constexpr float EPSILON = 1e-5f;  // of both norms
 
-// Memory of one call, or of a part of it: given back in the opposite order. It comes out of a block which its thread
-// keeps, as fresh pages would cost more than many a kernel.
-class Scratch {
- public:
-  Scratch() : start_(top_), extra_(nullptr) {}
-  ~Scratch() {
-    while (extra_) {
-      void** next = static_cast<void**>(*extra_);
-      free(extra_);
-      extra_ = next;
-    }
-    top_ = start_;
-    if (top_ == 0 && wanted_ > size_) {
-      free(kept_);
-      kept_ = static_cast<char*>(aligned(wanted_));
-      size_ = wanted_;
-    }
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+// A map of one sample, [channels, frames, bins], contiguous.
+template <class Float>
+struct BasicMap {
+  Float* data;
+  int channels, frames, bins;
 
-  // `count` items, aligned to a cache line.
-  template <class Item = float>
-  Item* take(long count) {
-    const long bytes = (count * long(sizeof(Item)) + 63) / 64 * 64, at = top_;
-    top_ += bytes;
-    if (top_ > wanted_) wanted_ = top_;
-    if (top_ <= size_) return reinterpret_cast<Item*>(kept_ + at);
-    void** block = static_cast<void**>(aligned(bytes + 64));  // its first line links the blocks of this call
-    *block = extra_;
-    extra_ = block;
-    return reinterpret_cast<Item*>(reinterpret_cast<char*>(block) + 64);
-  }
-
-  template <class Item = float>
-  Item* zeros(long count) {
-    Item* items = take<Item>(count);
-    __builtin_memset(static_cast<void*>(items), 0, count * sizeof(Item));
-    return items;
-  }
-
- private:
-  static void* aligned(long bytes) {
-    void* block = aligned_alloc(64, bytes);
-    if (!block) abort();
-    return block;
-  }
-  static thread_local char* kept_;
-  static thread_local long size_, top_, wanted_;
-  const long start_;
-  void** extra_;
+  long size() const { return static_cast<long>(frames) * bins; }  // of a channel
+  Float* channel(int c) const { return data + c * size(); }
+  Float* row(int c, int t) const { return channel(c) + static_cast<long>(t) * bins; }
+  BasicRows<Float> frame(int t) const { return {row(0, t), channels, bins, size()}; }
+  operator BasicMap<const Float>() const { return {data, channels, frames, bins}; }
 };
-thread_local char* Scratch::kept_ = nullptr;
-thread_local long Scratch::size_ = 0, Scratch::top_ = 0, Scratch::wanted_ = 0;
+using Map = BasicMap<float>;
+using ConstMap = BasicMap<const float>;
 
 // The last `slots` frames of a map, rows apart by GAP zeros; frames outside the map are zeros.
 class Frames {
  public:
   Frames(Scratch& scratch, int channels, int frames, int bins, int slots)
-      : channels_(channels), frames_(frames), slots_(slots), pitch_(bins + GAP) {
-    data_ = scratch.zeros(long(slots + 1) * channels * pitch_ + GAP) + GAP;
-    outside_ = data_ + long(slots) * channels * pitch_;
-  }
+      : channels_(channels),
+        frames_(frames),
+        slots_(slots),
+        pitch_(bins + GAP),
+        data_(scratch.zeros((slots + 1L) * channels * pitch_ + GAP) + GAP),
+        outside_(data_ + static_cast<long>(slots) * channels * pitch_) {}
   float* write(int t, int channel) const { return data_ + (long(t % slots_) * channels_ + channel) * pitch_; }
   const float* read(int t, int channel) const { return t < 0 || t >= frames_ ? outside_ : write(t, channel); }
 
  private:
-  int channels_, frames_, slots_, pitch_;
+  int channels_, frames_, slots_;
+  long pitch_;
   float *data_, *outside_;
 };
 
 // Weights of `outputs` x `inputs` in the order that `product` reads.
 template <class Weight>
-static float* pack(Scratch& scratch, int outputs, int inputs, const Weight& weight) {
-  float* packed = scratch.take(long(outputs) * inputs);
-  float* at = packed;
-  for (int first = 0, group; first < outputs; first += group) {
-    const int left = outputs - first;
-    group = left >= TALL ? TALL : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    for (int k = 0; k < inputs; k++)
-      for (int m = 0; m < group; m++) *at++ = weight(first + m, k);
-  }
+static const float* pack(Scratch& scratch, int outputs, int inputs, const Weight& weight) {
+  float* packed = scratch.take(static_cast<long>(outputs) * inputs);
+  imse::pack(TALL, outputs, inputs, weight, packed);
   return packed;
 }
 
@@ -138,15 +103,19 @@ struct Outer {
   }
 };
 
-static void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums,
+static inline void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums,
                   int frames = 1) {
   Outer{a, rows, b, columns, bins, frames, sums}.add();
 }
 
-static float** row_list(Scratch& scratch, float* data, int rows, long pitch) {
+static inline float** row_list(Scratch& scratch, float* data, int rows, long pitch) {
   float** list = scratch.take<float*>(rows);
   for (int i = 0; i < rows; i++) list[i] = data + i * pitch;
   return list;
+}
+
+static inline float** new_rows(Scratch& scratch, int rows, int bins) {
+  return row_list(scratch, scratch.take(static_cast<long>(rows) * bins), rows, bins);
 }
 
 // Depthwise convolution at one place: rows of the taps, at their middle, and their weights [TALL_KERNEL, WIDE_KERNEL].
@@ -190,7 +159,7 @@ static inline void depthwise_gradient(const float* const* g, const float* x, con
   }
 }
 
-static void add_row(const float* row, int bins, Vec* sum) {
+static inline void add_row(const float* row, int bins, Vec* sum) {
   Vec added = {};
   for (int f = 0; f < bins; f += WIDTH) added += load(row + f);
   *sum += added;
@@ -198,42 +167,35 @@ static void add_row(const float* row, int bins, Vec* sum) {
 
 // x over its standard deviation over channels, at one frame; also 1 / deviation. The norm's weight is left to the
 // product behind it.
-static void channel_norm(const float* x, long map, int channels, int bins, float* const* rows, float* rates) {
-  for (int f = 0; f < bins; f += WIDTH) {
-    Vec sum = {}, squares = {};
-    for (int c = 0; c < channels; c++) sum += load(x + c * map + f);
-    const Vec mean = sum / float(channels);
-    for (int c = 0; c < channels; c++) {
-      const Vec off = load(x + c * map + f) - mean;
-      squares += off * off;
-    }
-    const Vec rate = 1.0f / square_root(squares / float(channels) + EPSILON);
+static inline void channel_norm(ConstRows x, float* const* rows, float* rates) {
+  for (int f = 0; f < x.bins; f += WIDTH) {
+    const Vec rate = inverse_deviation(x, f);
     store(rates + f, rate);
-    for (int c = 0; c < channels; c++) store(rows[c] + f, load(x + c * map + f) * rate);
+    for (int c = 0; c < x.channels; c++) store(rows[c] + f, load(x.row(c) + f) * rate);
   }
 }
 
 // Its gradient added to that of the sum behind the block's part, which is where x goes, too.
-static void channel_norm_gradient(const float* x, long map, int channels, int bins, const float* const* of_rows,
-                                  const float* rates, const float* of_out, float* of_x) {
-  for (int f = 0; f < bins; f += WIDTH) {
+static inline void channel_norm_gradient(ConstRows x, const float* const* of_rows, const float* rates, ConstRows of_out,
+                                         Rows of_x) {
+  const float share = 1.0f / static_cast<float>(x.channels);
+  for (int f = 0; f < x.bins; f += WIDTH) {
     const Vec rate = load(rates + f);
     Vec sum = {}, along = {};
-    for (int c = 0; c < channels; c++) {
-      const Vec own = load(x + c * map + f);
+    for (int c = 0; c < x.channels; c++) {
+      const Vec own = load(x.row(c) + f);
       sum += own;
       along += own * load(of_rows[c] + f);
     }
-    const Vec mean = sum / float(channels), pull = rate * rate * rate * along / float(channels);
-    for (int c = 0; c < channels; c++)
-      store(of_x + c * map + f, load(of_out + c * map + f) + load(of_rows[c] + f) * rate -
-                                    pull * (load(x + c * map + f) - mean));
+    const Vec mean = sum * share, pull = rate * rate * rate * along * share;
+    for (int c = 0; c < x.channels; c++)
+      store(of_x.row(c) + f, load(of_out.row(c) + f) + load(of_rows[c] + f) * rate - pull * (load(x.row(c) + f) - mean));
   }
 }
 
 // Gradients of a norm's weight [channels] and of the weights [outputs, channels] behind it, from the sums [outputs,
 // channels] that are the gradient of their product.
-static void normed_weight_gradient(const Vec* sums, int outputs, int channels, const float* norm, const float* weight,
+static inline void normed_weight_gradient(const Vec* sums, int outputs, int channels, const float* norm, const float* weight,
                                    float* of_norm, float* of_weight) {
   for (int c = 0; c < channels; c++) of_norm[c] = 0;
   for (int m = 0; m < outputs; m++)
@@ -243,3 +205,5 @@ static void normed_weight_gradient(const Vec* sums, int outputs, int channels, c
       of_norm[c] += sum * weight[m * channels + c];
     }
 }
+
+}  // namespace imse::ISA

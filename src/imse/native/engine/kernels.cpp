@@ -1,0 +1,332 @@
+// The kernels of one instruction set: compiled several times, with the flags of each and ISA set to its name.
+// Nothing of the standard library is used here: its inline functions would be compiled for that instruction set, and
+// the linker may then pick such a copy for code that has to run anywhere.
+#include "kernels.h"
+
+#include "../common/channel_norm.h"
+#include "../common/functions.h"
+#include "../common/product.h"
+#include "../common/rotation.h"
+#include "../common/simd.h"
+
+namespace imse {
+namespace ISA {
+namespace {
+
+template <bool SCALE, bool BIAS, int RESIDUALS>
+void product_with(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out) {
+  const float *scale = epilogue.scale, *bias = epilogue.bias;
+  const float *first = epilogue.residuals[0], *second = epilogue.residuals[1];
+  product(inputs, matrix.inputs, out.bins, matrix.weights, matrix.outputs, [=](int m, int f, Vec sums) {
+    const long at = m * out.stride + f;
+    if constexpr (SCALE) sums *= load(scale + f);
+    if constexpr (BIAS) sums += bias[m];
+    if constexpr (RESIDUALS > 0) sums += load(first + at);
+    if constexpr (RESIDUALS > 1) sums += load(second + at);
+    store(out.data + at, sums);
+  });
+}
+
+template <bool SCALE, bool BIAS>
+void product_with(const float* const* inputs, const PackedMatrix& matrix, Epilogue epilogue, Rows out) {
+  const float*(&residuals)[2] = epilogue.residuals;
+  if (!residuals[0]) residuals[0] = residuals[1], residuals[1] = nullptr;
+  const auto chosen = !residuals[0]   ? product_with<SCALE, BIAS, 0>
+                      : !residuals[1] ? product_with<SCALE, BIAS, 1>
+                                      : product_with<SCALE, BIAS, 2>;
+  chosen(inputs, matrix, epilogue, out);
+}
+
+void product_kernel(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out) {
+  if (epilogue.scale && epilogue.bias)
+    product_with<true, true>(inputs, matrix, epilogue, out);
+  else if (epilogue.scale)
+    product_with<true, false>(inputs, matrix, epilogue, out);
+  else if (epilogue.bias)
+    product_with<false, true>(inputs, matrix, epilogue, out);
+  else
+    product_with<false, false>(inputs, matrix, epilogue, out);
+}
+
+void inverse_deviations(ConstRows x, float* out) {
+  for (int f = 0; f < x.bins; f += WIDTH) store(out + f, inverse_deviation(x, f));
+}
+
+void row_statistics(ConstRows x, float* out) {
+  for (int c = 0; c < x.channels; c++) {
+    const float* row = x.row(c);
+    Vec sum = {};
+    for (int f = 0; f < x.bins; f += WIDTH) sum += load(row + f);
+    const float mean = total(sum) / static_cast<float>(x.bins);
+    Vec squares = {};
+    for (int f = 0; f < x.bins; f += WIDTH) {
+      const Vec deviation = load(row + f) - mean;
+      squares += deviation * deviation;
+    }
+    out[2 * c] = mean;
+    out[2 * c + 1] = total(squares);
+  }
+}
+
+void normalise(Rows x, const NormPReLU& norm) {
+  for (int c = 0; c < x.channels; c++) {
+    float* row = x.row(c);
+    for (int f = 0; f < x.bins; f += WIDTH) {
+      const Vec y = load(row + f) * norm.gain[c] + norm.shift[c];
+      store(row + f, y > 0.0f ? y : y * norm.slope[c]);
+    }
+  }
+}
+
+// A depthwise convolution at WIDTH bins after the other. The sum over its rows comes first, for each of its taps along
+// frequency, and only then are the taps' sums shifted: whatever the number of rows, nothing is read but once and aligned.
+template <int ROWS, int TAPS>
+class SlidingConvolution {
+ public:
+  SlidingConvolution(const float* const* rows, long at, const float* weights) : at_(at), weights_(weights) {
+    for (int t = 0; t < ROWS; t++) rows_[t] = rows[t];
+    read(here_, 0);
+  }
+
+  // At the bins from f on: to be asked for one vector after the other.
+  inline __attribute__((always_inline)) Vec at(int f, int bins) {
+    constexpr int REACH = TAPS / 2;
+    Vec after[TAPS] = {};
+    if (f + WIDTH < bins) read(after, f + WIDTH);
+    Vec sum = here_[REACH];
+    add<0>(sum, after);
+    for (int k = 0; k < TAPS; k++) before_[k] = here_[k], here_[k] = after[k];
+    return sum;
+  }
+
+ private:
+  inline __attribute__((always_inline)) void read(Vec* sums, int f) const {
+    for (int k = 0; k < TAPS; k++) sums[k] = Vec{};
+    for (int t = 0; t < ROWS; t++) {
+      const Vec x = load(rows_[t] + at_ + f);
+      for (int k = 0; k < TAPS; k++) sums[k] += weights_[t * TAPS + k] * x;
+    }
+  }
+
+  template <int K>
+  inline __attribute__((always_inline)) void add(Vec& sum, const Vec* after) const {
+    if constexpr (K < TAPS) {
+      if constexpr (K < TAPS / 2) sum += lanes_from<WIDTH + K - TAPS / 2>(before_[K], here_[K]);
+      if constexpr (K > TAPS / 2) sum += lanes_from<K - TAPS / 2>(here_[K], after[K]);
+      add<K + 1>(sum, after);
+    }
+  }
+
+  const float* rows_[ROWS];
+  const long at_;
+  const float* const weights_;
+  Vec before_[TAPS] = {}, here_[TAPS];
+};
+
+template <int ROWS, int TAPS>
+void depthwise_with(const float* const* frames, const float* weights, const float* bias, Rows out) {
+  for (int c = 0; c < out.channels; c++, weights += ROWS * TAPS) {
+    const float offset = bias ? bias[c] : 0.0f;
+    SlidingConvolution<ROWS, TAPS> convolution(frames, c * out.stride, weights);
+    for (int f = 0; f < out.bins; f += WIDTH) store(out.row(c) + f, convolution.at(f, out.bins) + offset);
+  }
+}
+
+// The band along frequency: more taps than there are registers to slide them through.
+void depthwise_band(const float* const* frames, const float* weights, const float* bias, Rows out) {
+  for (int c = 0; c < out.channels; c++, weights += BAND) {
+    const float* row = frames[0] + c * out.stride - BAND / 2;
+    for (int f = 0; f < out.bins; f += WIDTH) {
+      Vec sum = splat(bias ? bias[c] : 0.0f);
+      for (int k = 0; k < BAND; k++) sum += weights[k] * load(row + f + k);
+      store(out.row(c) + f, sum);
+    }
+  }
+}
+
+DepthwiseKernel depthwise(int height, int width) {
+  if (height == 3 && width == 3) return depthwise_with<3, 3>;
+  if (height == 5 && width == 5) return depthwise_with<5, 5>;
+  if (height == 1 && width == 3) return depthwise_with<1, 3>;
+  if (height == BAND && width == 1) return depthwise_with<BAND, 1>;
+  if (height == 1 && width == BAND) return depthwise_band;
+  return nullptr;
+}
+
+IMSE_INLINE Vec square_convolution(const float* const* rows, long at, const float* weights) {
+  Vec sum = {};
+  for (int t = 0; t < 3; t++)
+    for (int k = 0; k < 3; k++) sum += weights[t * 3 + k] * load(rows[t] + at + k - 1);
+  return sum;
+}
+
+void gated(const float* const* frames, const float* weights, Rows out) {
+  const float* value_weights = weights + 9L * out.channels;
+  const long apart = out.channels * out.stride;
+  for (int c = 0; c < out.channels; c++, weights += 9, value_weights += 9) {
+    for (int f = 0; f < out.bins; f += WIDTH) {
+      const long at = c * out.stride + f;
+      const Vec gate = square_convolution(frames, at, weights);
+      store(out.data + at, gelu(gate) * square_convolution(frames, at + apart, value_weights));
+    }
+  }
+}
+
+// Rotate the second half of a head's channels, in pairs, along frequency.
+IMSE_INLINE void rotate_pairs(Vec* x, const float* rotation, int bins, int f) {
+  for (int pair = 0; pair < ROTARY_PAIRS; pair++) {
+    const Vec cosine = load(rotation + pair * bins + f), sine = load(rotation + (ROTARY_PAIRS + pair) * bins + f);
+    rotate(x[2 * pair], x[2 * pair + 1], cosine, sine);
+  }
+}
+
+// Sums over the bins of KEYS x 4 products of rows.
+template <int KEYS>
+inline void outer_products(const float* keys, const float* values, int bins, long stride, float* sums) {
+  Vec products[KEYS][4] = {};
+  for (int f = 0; f < bins; f += WIDTH) {
+    Vec value[4];
+    for (int j = 0; j < 4; j++) value[j] = load(values + j * stride + f);
+    for (int i = 0; i < KEYS; i++) {
+      const Vec key = load(keys + i * stride + f);
+      for (int j = 0; j < 4; j++) products[i][j] += key * value[j];
+    }
+  }
+  for (int i = 0; i < KEYS; i++)
+    for (int j = 0; j < 4; j++) sums[i * HEAD_SIZE + j] = total(products[i][j]);
+}
+
+void sum_keys_values(Rows keys, ConstRows values, const float* rotation, float* sums) {
+  constexpr int KEYS = TALL / 2;  // KEYS * 4 sums in registers
+  for (int first = 0; first < keys.channels; first += HEAD_SIZE, sums += HEAD_SUMS) {
+    Vec key_sums[HEAD_SIZE] = {}, value_sums[HEAD_SIZE] = {};
+    for (int f = 0; f < keys.bins; f += WIDTH) {
+      Vec key[HEAD_SIZE];
+      for (int i = 0; i < HEAD_SIZE; i++) {
+        key[i] = elu_plus_one(load(keys.row(first + i) + f));
+        key_sums[i] += key[i];
+        value_sums[i] += load(values.row(first + i) + f);
+      }
+      rotate_pairs(key + HEAD_SIZE / 2, rotation, keys.bins, f);
+      for (int i = 0; i < HEAD_SIZE; i++) store(keys.row(first + i) + f, key[i]);
+    }
+    for (int i = 0; i < HEAD_SIZE; i++) sums[i] = total(key_sums[i]), sums[HEAD_SIZE + i] = total(value_sums[i]);
+    float* products = sums + 2 * HEAD_SIZE;
+    for (int i = 0; i < HEAD_SIZE; i += KEYS)
+      for (int j = 0; j < HEAD_SIZE; j += 4)
+        outer_products<KEYS>(keys.row(first + i), values.row(first + j), keys.bins, keys.stride,
+                             products + i * HEAD_SIZE + j);
+  }
+}
+
+void attend(Rows queries, const float* context, const float* rotation, const float* lepe, const float* gate) {
+  const long stride = queries.stride;
+  for (int first = 0; first < queries.channels; first += HEAD_SIZE, context += HEAD_SUMS) {
+    const float *keys = context, *values = context + HEAD_SIZE, *products = context + 2 * HEAD_SIZE;
+    for (int f = 0; f < queries.bins; f += WIDTH) {
+      const long at = first * stride + f;
+      Vec query[HEAD_SIZE], magnitude = {};
+      for (int i = 0; i < HEAD_SIZE; i++) {
+        query[i] = elu_plus_one(load(queries.data + at + i * stride));
+        magnitude += keys[i] * query[i];
+      }
+      rotate_pairs(query + HEAD_SIZE / 2, rotation, queries.bins, f);
+      Vec sums[HEAD_SIZE] = {};
+      for (int i = 0; i < HEAD_SIZE; i++)
+        for (int j = 0; j < HEAD_SIZE; j++) sums[j] += products[i * HEAD_SIZE + j] * query[i];
+      const Vec sharpening = 1.0f + 1.0f / (magnitude + ATTENTION_EPSILON);
+      for (int j = 0; j < HEAD_SIZE; j++) {
+        const Vec attended = sums[j] * sharpening - magnitude * values[j];
+        const long place = at + j * stride;
+        store(queries.data + place, (attended + load(lepe + place)) * load(gate + place));
+      }
+    }
+  }
+}
+
+void winograd_input(const float* const* frames, long floats, float* out, long apart) {
+  for (long i = 0; i < floats; i += WIDTH) {
+    Vec x[6];
+    for (int t = 0; t < 6; t++) x[t] = load(frames[t] + i);
+    const Vec outer = x[4] - 4.0f * x[2], inner = x[3] - 4.0f * x[1];
+    const Vec even = x[4] - x[2], odd = 2.0f * (x[3] - x[1]);
+    store(out + i, 4.0f * x[0] - 5.0f * x[2] + x[4]);
+    store(out + apart + i, outer + inner);
+    store(out + 2 * apart + i, outer - inner);
+    store(out + 3 * apart + i, even + odd);
+    store(out + 4 * apart + i, even - odd);
+    store(out + 5 * apart + i, 4.0f * x[1] - 5.0f * x[3] + x[5]);
+  }
+}
+
+void winograd_output(ConstRows products, long apart, const float* bias, const float* const* residual,
+                     float* const* out) {
+  for (int c = 0; c < products.channels; c++) {
+    const Vec offset = splat(bias ? bias[c] : 0.0f);
+    for (int f = 0; f < products.bins; f += WIDTH) {
+      const long at = c * products.stride + f;
+      Vec m[6];
+      for (int i = 0; i < 6; i++) m[i] = load(products.data + i * apart + at);
+      const Vec near = m[1] + m[2], far = m[3] + m[4], nearer = m[1] - m[2], farther = m[3] - m[4];
+      const Vec y[4] = {m[0] + near + far, nearer + 2.0f * farther, near + 4.0f * far, nearer + 8.0f * farther + m[5]};
+      for (int t = 0; t < 4; t++)
+        if (out[t]) store(out[t] + at, y[t] + offset + (residual ? load(residual[t] + at) : Vec{}));
+    }
+  }
+}
+
+void split(ConstRows x, Rows even, Rows odd) {
+  for (int c = 0; c < x.channels; c++) {
+    const float* row = x.row(c);
+    float *even_row = even.row(c), *odd_row = odd.row(c);
+    for (int f = 0; f < even.bins; f++) even_row[f] = row[2 * f], odd_row[f] = row[2 * f + 1];
+  }
+}
+
+void interleave(ConstRows even, ConstRows odd, Rows out) {
+  for (int c = 0; c < out.channels; c++) {
+    const float *even_row = even.row(c), *odd_row = odd.row(c);
+    float* row = out.row(c);
+    for (int f = 0; f < even.bins; f++) row[2 * f] = even_row[f], row[2 * f + 1] = odd_row[f];
+  }
+}
+
+void apply_mask(const float* x, const float* noisy, const Mask& mask, int bins, float* out) {
+  for (int f = 0; f < bins; f += WIDTH) {
+    Vec y = load(x + f) * mask.gain + mask.shift;
+    y = y > 0.0f ? y : y * mask.slope;
+    const Vec logit = load(mask.steepness + f) * (mask.weight * y + mask.bias);
+    store(out + f, load(noisy + f) * 2.0f / (1.0f + exponential(-logit)));
+  }
+}
+
+void direction(float* real, float* imag, int bins) {
+  for (int f = 0; f < bins; f += WIDTH) {
+    const Vec re = load(real + f), im = load(imag + f);
+    const Vec larger = maximum(maximum(re, -re), maximum(im, -im));
+    // Scaled first, so that no square leaves the range of a float.
+    const Vec inverse = 1.0f / maximum(larger, splat(1e-38f));
+    const Vec x = re * inverse, y = im * inverse;
+    const Vec length = square_root(x * x + y * y);
+    const IntVec somewhere = larger >= 1e-38f;
+    store(real + f, select(somewhere, x / length, splat(1.0f)));
+    store(imag + f, select(somewhere, y / length, splat(0.0f)));
+  }
+}
+
+#define TEXT(name) #name
+#define NAME_OF(isa) TEXT(isa)
+
+constexpr Kernels KERNELS = {NAME_OF(ISA),     TALL,           product_kernel,  inverse_deviations, row_statistics,
+                             normalise,        depthwise,      gated,           sum_keys_values,    attend,
+                             winograd_input,   winograd_output, split,          interleave,         apply_mask,
+                             direction};
+
+}  // namespace
+}  // namespace ISA
+
+#define CONCATENATED(a, b) a##b
+#define NAMED(isa) CONCATENATED(kernels_, isa)
+const Kernels& NAMED(ISA)() { return ISA::KERNELS; }
+
+}  // namespace imse

@@ -1,0 +1,90 @@
+// The memory that a segment takes on its way through the network.
+#pragma once
+
+#include <cstring>
+#include <stdexcept>
+#include <vector>
+
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+#include "../common/rows.h"
+
+namespace imse {
+
+// Zeros behind each row, a cache line.
+constexpr int PAD = 16;
+
+// Numbers too small for the normal format take a processor a hundred times as long; here they mean nothing.
+class FlushDenormals {
+#if defined(__SSE__)
+ public:
+  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#else
+ public:
+  FlushDenormals() {}
+#endif
+};
+
+// Rows [frames][channels][bins], each with zeros behind it, and zeros in front of the first.
+struct Map {
+  float* data;
+  int channels, frames, bins;
+
+  long stride() const { return bins + PAD; }
+  long frame_size() const { return channels * stride(); }
+  Rows frame(int t) const { return {data + t * frame_size(), channels, bins, stride()}; }
+};
+
+// What one thread needs for the frame it is at. Its parts are handed out one after another, never cleared.
+class Scratch {
+ public:
+  Scratch(size_t floats, size_t pointers) : floats_(floats), pointers_(pointers) {}
+
+  // All parts are given back.
+  void reset() { used_ = PAD; }
+
+  // With room for PAD zeros behind each and in front of the first.
+  Rows rows(int channels, int bins) {
+    const long stride = bins + PAD;
+    return {floats(channels * stride + PAD), channels, bins, stride};
+  }
+
+  float* floats(size_t count) {
+    if (count > floats_.size() - used_) throw std::logic_error("too little scratch memory");
+    float* taken = floats_.data() + used_;
+    used_ += count;
+    return taken;
+  }
+
+  // One list of rows, the same memory at every call.
+  const float** row_list(size_t count) {
+    if (count > pointers_.size()) throw std::logic_error("too little scratch memory for a list of rows");
+    return pointers_.data();
+  }
+
+  // A list of all rows of a frame.
+  const float* const* row_list(ConstRows frame) {
+    const float** list = row_list(frame.channels);
+    for (int c = 0; c < frame.channels; c++) list[c] = frame.row(c);
+    return list;
+  }
+
+ private:
+  std::vector<float> floats_;
+  std::vector<const float*> pointers_;
+  size_t used_ = PAD;
+};
+
+// Make the padding of rows zeros.
+inline void clear_padding(Rows rows) {
+  std::memset(rows.data - PAD, 0, PAD * sizeof(float));
+  for (int c = 0; c < rows.channels; c++) std::memset(rows.row(c) + rows.bins, 0, PAD * sizeof(float));
+}
+
+}  // namespace imse

@@ -1,0 +1,233 @@
+// The network, layer after layer.
+#include "session.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace imse {
+
+Session::Session(const Network& network, int threads)
+    : network_(network), kernels_(network.kernels), pool_(threads) {
+  const long c = network.channels, bins = network.bins, wide = bins / 2 + PAD;
+  // The most is taken by the encoder's last dense layer, or by a block's second pass: 64 rows per channel suffice.
+  const long floats = std::max(64 * c * wide, 6 * (DENSE_DEPTH + 1) * c * (bins + PAD)) + 64L * PAD;
+  for (int i = 0; i < threads; i++) scratch_.emplace_back(floats, 3L * DENSE_DEPTH * c);
+  // A frame of any map: of the encoder's, or of a feed-forward's hidden ones, 5.32 times as wide as their level.
+  long frame = c * (bins + PAD);
+  for (int level = 0; level < LEVELS; level++) frame = std::max(frame, 6 * (level + 1) * c * ((bins / 2 >> level) + PAD));
+  zeros_.resize(frame + 2 * PAD);
+}
+
+void Session::run(const float* magnitude, const float* phase, int frames, float* enhanced, float* real, float* imag) {
+  frames_ = (frames + 3) / 4 * 4;
+  reserve();
+  rotation_of_frames();
+  const Map input = encode(magnitude, phase, frames);  // in slot 0
+  const Map decoded = unet(input);                     // in slot 1
+  decode_magnitude(refine(input, decoded, network_.refine_magnitude, network_.magnitude_out), magnitude, frames,
+                   enhanced);
+  decode_phase(refine(input, decoded, network_.refine_phase, network_.phase_out), frames, real, imag);
+}
+
+void Session::rotation_of_frames() {
+  time_rotation_.resize(2UL * ROTARY_PAIRS * frames_);
+  for (int t = 0; t < frames_; t++) {
+    float* cosines = &time_rotation_[2L * ROTARY_PAIRS * t];
+    for (int pair = 0; pair < ROTARY_PAIRS; pair++) {
+      const float angle = ROTARY_SPEEDS[pair] * static_cast<float>(t);
+      cosines[pair] = std::cos(angle);
+      cosines[ROTARY_PAIRS + pair] = std::sin(angle);
+    }
+  }
+}
+
+Map Session::encode(const float* magnitude, const float* phase, int frames) {
+  const int c = network_.channels, bins = network_.bins;
+  // The last two slots come first: the result goes to slot 0, and nothing reads maps[0] then.
+  const auto full = [&](int slot) { return map(slot, c, frames_, bins); };
+  const Map maps[] = {full(0), full(2), full(4), full(6), full(8)};
+  reserve_statistics(maps[0]);
+  for_frames(frames_, [&](int begin, int end, Scratch&) {
+    for (int t = begin; t < end; t++) {
+      const long at = static_cast<long>(std::min(t, frames - 1)) * bins;  // the last frame repeated
+      const float* rows[] = {magnitude + at, phase + at};
+      const Convolution& entry = network_.entry.convolution;
+      multiply(entry.weights, rows, maps[0].frame(t), {nullptr, entry.bias.data()});
+      record_statistics(maps[0], t);
+    }
+  });
+  normalise(network_.entry.norm, maps[0]);
+  dense(network_.encoder, maps);
+  const Map out = at_level(0, 0);
+  reserve_statistics(out);
+  for_frames(frames_, [&](int begin, int end, Scratch& scratch) {
+    const Rows even = scratch.rows(c, out.bins), odd = scratch.rows(c, out.bins);
+    const float** taps = scratch.row_list(3L * c);
+    clear_padding(odd);
+    for (int t = begin; t < end; t++) {
+      normalise_frame(network_.encoder.back().norm, maps[DENSE_DEPTH], t);
+      kernels_.split(maps[DENSE_DEPTH].frame(t), even, odd);
+      const float** tap = taps;
+      for (int i = 0; i < c; i++) *tap++ = odd.row(i) - 1, *tap++ = even.row(i), *tap++ = odd.row(i);
+      const Convolution& halving = network_.halve.convolution;
+      multiply(halving.weights, taps, out.frame(t), {nullptr, halving.bias.data()});
+      record_statistics(out, t);
+    }
+  });
+  normalise(network_.halve.norm, out);
+  return out;
+}
+
+void Session::halve(const Resampling& down, const Map& in, const Map& out) {
+  for_frames(out.frames, [&](int begin, int end, Scratch& scratch) {
+    const Rows filtered = scratch.rows(in.channels, in.bins), mixed = scratch.rows(out.channels / 4, in.bins);
+    for (int t = begin; t < end; t++)
+      for (int side = 0; side < 2; side++) {
+        depthwise(down.depthwise, in, 2 * t + side, 0, filtered);
+        multiply(down.pointwise, scratch.row_list(filtered), mixed);
+        // A channel's even and odd bins at even and odd frames become four channels, one after another.
+        const Rows to = out.frame(t);
+        const auto every_fourth = [&](int first) { return Rows{to.row(first), to.channels / 4, to.bins, 4 * to.stride}; };
+        kernels_.split(mixed, every_fourth(2 * side), every_fourth(2 * side + 1));
+      }
+  });
+}
+
+// Up, and back to the level's width together with the encoder's map of that level.
+void Session::double_and_join(const Resampling& up, const Map& in, const Map& skip, const Matrix& reduce,
+                              const Map& out) {
+  const int c = out.channels;
+  for_frames(in.frames, [&](int begin, int end, Scratch& scratch) {
+    const Rows filtered = scratch.rows(in.channels, in.bins), mixed = scratch.rows(4 * c, in.bins);
+    const Rows doubled = scratch.rows(c, out.bins);
+    const auto every_fourth = [&](int first) { return ConstRows{mixed.row(first), c, in.bins, 4 * mixed.stride}; };
+    for (int t = begin; t < end; t++) {
+      depthwise(up.depthwise, in, t, 0, filtered);
+      multiply(up.pointwise, scratch.row_list(filtered), mixed);
+      for (int side = 0; side < 2; side++) {
+        kernels_.interleave(every_fourth(2 * side), every_fourth(2 * side + 1), doubled);
+        const Rows encoded = skip.frame(2 * t + side);
+        const float** joined = scratch.row_list(2L * c);
+        for (int i = 0; i < c; i++) joined[i] = doubled.row(i), joined[c + i] = encoded.row(i);
+        multiply(reduce, joined, out.frame(2 * t + side));
+      }
+    }
+  });
+}
+
+// From slot 0, which stays, to slot 1.
+Map Session::unet(const Map& input) {
+  const Map skip1 = at_level(2, 0), decoded = at_level(1, 0);
+  stage_in_slots(network_.stages[0], input, skip1);
+  const Map skip2 = at_level(3, 1);
+  {
+    const Map in = at_level(4, 1);
+    halve(network_.down1, skip1, in);
+    stage_in_slots(network_.stages[1], in, skip2);
+  }
+  const Map deepest = at_level(5, 2);
+  {
+    const Map in = at_level(4, 2);
+    halve(network_.down2, skip2, in);
+    stage_in_slots(network_.stages[2], in, deepest);
+  }
+  const Map level2 = at_level(4, 1);
+  {
+    const Map in = at_level(6, 1);
+    double_and_join(network_.up2, deepest, skip2, network_.reduce2, in);
+    stage_in_slots(network_.stages[3], in, level2);
+  }
+  const Map in = at_level(3, 0);
+  double_and_join(network_.up1, level2, skip1, network_.reduce1, in);
+  stage_in_slots(network_.stages[4], in, decoded);
+  return decoded;
+}
+
+// A stage with the last three slots to work in.
+void Session::stage_in_slots(const Stage& stage, const Map& in, const Map& out) {
+  run_stage(stage, in, out, at_level(7, stage.level), at_level(8, stage.level), at_level(9, stage.level));
+}
+
+// To slot 2.
+Map Session::refine(const Map& input, const Map& decoded, const Stage& stage, const Winograd& last) {
+  const Map refined = at_level(3, 0), out = at_level(2, 0);
+  stage_in_slots(stage, decoded, refined);
+  convolve_once(last, refined, out, input);
+  return out;
+}
+
+// From slot 2, with 3 to 6.
+Map Session::decoder_dense(const Map& in, const std::vector<DenseLayer>& layers) {
+  const Map maps[] = {in, at_level(3, 0), at_level(4, 0), at_level(5, 0), at_level(6, 0)};
+  dense(layers, maps);
+  return maps[DENSE_DEPTH];
+}
+
+void Session::decode_magnitude(const Map& in, const float* noisy, int frames, float* enhanced) {
+  const Map x = decoder_dense(in, network_.magnitude_dense);
+  const Map merged = map(7, 1, x.frames, network_.bins);
+  const Norm& before = network_.magnitude_dense.back().norm;
+  reserve_statistics(merged);
+  for_frames(x.frames, [&](int begin, int end, Scratch& scratch) {
+    const Rows sides = scratch.rows(2, x.bins);
+    const float** taps = scratch.row_list(3L * x.channels);
+    for (int t = begin; t < end; t++) {
+      normalise_frame(before, x, t);
+      const Rows frame = x.frame(t);
+      const float** tap = taps;
+      for (int c = 0; c < x.channels; c++)
+        for (int bin = -1; bin <= 1; bin++) *tap++ = frame.row(c) + bin;
+      multiply(network_.mask.weights, taps, sides, {nullptr, network_.mask.bias.data()});
+      kernels_.interleave({sides.row(0), 1, x.bins, sides.stride}, {sides.row(1), 1, x.bins, sides.stride},
+                          merged.frame(t));
+      record_statistics(merged, t);
+    }
+  });
+  compute_norm(network_.mask_norm, merged);
+  const Mask mask{gain_[0],
+                  shift_[0],
+                  network_.mask_norm.slope[0],
+                  network_.mask_weight,
+                  network_.mask_bias,
+                  network_.steepness.data()};
+  for_frames(frames, [&](int begin, int end, Scratch&) {
+    for (int t = begin; t < end; t++) {
+      const long at = static_cast<long>(t) * network_.bins;
+      kernels_.mask(merged.frame(t).data, noisy + at, mask, network_.bins, enhanced + at);
+    }
+  });
+}
+
+void Session::decode_phase(const Map& in, int frames, float* real, float* imag) {
+  const Map x = decoder_dense(in, network_.phase_dense);
+  const int c = network_.channels, bins = network_.bins;
+  const Map wide = map(7, c, x.frames, bins);
+  const Norm& before = network_.phase_dense.back().norm;
+  reserve_statistics(wide);
+  for_frames(x.frames, [&](int begin, int end, Scratch& scratch) {
+    const Rows sides = scratch.rows(2 * c, x.bins), doubled = scratch.rows(c, bins);
+    clear_padding(doubled);
+    for (int t = begin; t < end; t++) {
+      normalise_frame(before, x, t);
+      multiply(network_.expand, scratch.row_list(x.frame(t)), sides);
+      kernels_.interleave({sides.row(0), c, x.bins, sides.stride}, {sides.row(c), c, x.bins, sides.stride}, doubled);
+      const float* rows[] = {doubled.data};
+      network_.doubled.kernel(rows, network_.doubled.weights.data(), nullptr, wide.frame(t));
+      record_statistics(wide, t);
+    }
+  });
+  compute_norm(network_.phase_norm, wide);
+  for_frames(frames, [&](int begin, int end, Scratch& scratch) {
+    const Rows both = scratch.rows(2, bins);
+    for (int t = begin; t < end; t++) {
+      normalise_frame(network_.phase_norm, wide, t);
+      multiply(network_.direction.weights, scratch.row_list(wide.frame(t)), both,
+               {nullptr, network_.direction.bias.data()});
+      kernels_.direction(both.row(0), both.row(1), bins);
+      std::copy_n(both.row(0), bins, real + static_cast<long>(t) * bins);
+      std::copy_n(both.row(1), bins, imag + static_cast<long>(t) * bins);
+    }
+  });
+}
+
+}  // namespace imse

@@ -1,0 +1,108 @@
+// One segment on its way through the network, frame by frame.
+//
+// What a frame needs of the whole segment (the statistics of an instance norm, the sums of an attention) splits the work
+// into passes; within a pass every frame goes through all layers while it is in the cache, and threads take a range of
+// frames each. Sums over frames are added up in the same order whatever the number of threads, so the result does not
+// depend on it.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "../common/pool.h"
+#include "kernels.h"
+#include "memory.h"
+#include "weights.h"
+
+namespace imse {
+
+// The memory and the threads for one segment at a time.
+class Session {
+ public:
+  // Throws std::system_error where the threads cannot be started.
+  Session(const Network& network, int threads);
+
+  // Spectra [frames, bins]; the phase comes out as real and imaginary part of a number of length 1.
+  void run(const float* magnitude, const float* phase, int frames, float* enhanced, float* real, float* imag);
+
+ private:
+  // Maps lie in slots of the size of c channels at the full resolution; those of the encoder, twice as wide, take two.
+  static constexpr int SLOTS = 10;
+
+  struct Free {
+    void operator()(float* memory) const { std::free(memory); }
+  };
+
+  // ---- Frames (layers.cpp) ----
+
+  void reserve();
+  Map map(int slot, int channels, int frames, int bins);
+  // At a level of the U-Net: 0 has all frames and c channels.
+  Map at_level(int slot, int level);
+  // From a channel of frame t of a map on; outside the map all channels are zeros.
+  const float* frame_or_zeros(const Map& map, int t, int channel = 0) const;
+
+  // Call task(begin, end, scratch) on every thread, for its range of `frames` frames.
+  template <class Task>
+  void for_frames(int frames, const Task& task) {
+    pool_.run([&](int worker) {
+      const FlushDenormals flush;
+      Scratch& scratch = scratch_[worker];
+      scratch.reset();
+      const int begin = static_cast<int>(static_cast<long>(frames) * worker / pool_.workers());
+      const int end = static_cast<int>(static_cast<long>(frames) * (worker + 1) / pool_.workers());
+      if (begin < end) task(begin, end, scratch);
+    });
+  }
+
+  // ---- Layers (layers.cpp) ----
+
+  void multiply(const Matrix& matrix, const float* const* inputs, Rows out, const Epilogue& epilogue = {}) const;
+  // Into the rows of `out`, from as many channels of frame t from the `first` on.
+  void depthwise(const Depthwise& layer, const Map& map, int t, int first, Rows out) const;
+  template <class Done>
+  void convolve(const Winograd& layer, const Map* const* maps, int count, int dilation, const Map& out,
+                const Map* residual, const Done& done);
+
+  void reserve_statistics(const Map& map);
+  void record_statistics(const Map& map, int t);
+  void compute_norm(const Norm& norm, const Map& map);
+  void normalise_frame(const Norm& norm, const Map& map, int t) const;
+  void normalise(const Norm& norm, const Map& map);
+
+  void dense(const std::vector<DenseLayer>& layers, const Map* maps);
+  void convolve_once(const Winograd& layer, const Map& in, const Map& out, const Map& residual);
+  void run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b, const Map& values);
+  void run_block(const Block& block, int level, const Map& x, const Map& y, const Map& values, const Map* residual);
+  void sum_attention(const Block& block, int level, const Map& x, const Map& values);
+  void average_attention(int heads, int frames, int bins);
+  void rotate_context(float* context, int heads, int t) const;
+
+  // ---- The network (session.cpp) ----
+
+  void rotation_of_frames();
+  Map encode(const float* magnitude, const float* phase, int frames);
+  void halve(const Resampling& down, const Map& in, const Map& out);
+  void double_and_join(const Resampling& up, const Map& in, const Map& skip, const Matrix& reduce, const Map& out);
+  Map unet(const Map& input);
+  void stage_in_slots(const Stage& stage, const Map& in, const Map& out);
+  Map refine(const Map& input, const Map& decoded, const Stage& stage, const Winograd& last);
+  Map decoder_dense(const Map& in, const std::vector<DenseLayer>& layers);
+  void decode_magnitude(const Map& in, const float* noisy, int frames, float* enhanced);
+  void decode_phase(const Map& in, int frames, float* real, float* imag);
+
+  const Network& network_;
+  const Kernels& kernels_;
+  Pool pool_;
+  std::vector<Scratch> scratch_;
+  std::vector<float> zeros_;
+  int frames_ = 0;
+  long slot_ = 0, arena_size_ = 0;
+  std::unique_ptr<float, Free> arena_;
+  std::vector<float> statistics_, gain_, shift_, sums_, deviations_, context_;
+  // Cosines and sines of the angles along time, [frames][2][ROTARY_PAIRS].
+  std::vector<float> time_rotation_;
+};
+
+}  // namespace imse
