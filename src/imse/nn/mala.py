@@ -46,7 +46,8 @@ def rectify(linear: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The two terms by which MALA differs from plain linear attention: ``(1 + 1 / z) * linear - z * mean(v)``.
 
     Args:
-        linear: Products of queries with the sum of keys and values [B, heads, e, N].
+        linear: Queries times ``s / N`` times the sum of products of keys and values, all after the rotary embedding,
+            [B, heads, e, N].
         q: Queries before the rotary embedding [B, heads, d, N].
         k: Keys before the rotary embedding [B, heads, d, N].
         v: Values [B, heads, e, N].

@@ -6,9 +6,10 @@ import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 import pytest
+import torch
 
 from imse import native
 from imse.errors import ImseError
@@ -101,3 +102,12 @@ def test_a_cache_that_cannot_be_written_is_reported(monkeypatch: pytest.MonkeyPa
     library._library.cache_clear()
     assert "file" in (library.prepare() or "")
     library._library.cache_clear()
+
+
+def test_a_kernel_that_fails_raises() -> None:
+    """All kernels return 0, or 1 where they cannot allocate memory."""
+    maps, failing = torch.zeros(2, 1), MagicMock(side_effect=[0, 1])
+    opened = MagicMock(**{f"imse_{native.kernels()}_dense": failing})
+    with patch.object(library, "_library", return_value=opened), pytest.raises(MemoryError, match="dense"):
+        library.run("dense", (1,), [maps], [], [maps])
+    assert failing.call_count == 2

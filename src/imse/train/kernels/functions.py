@@ -2,7 +2,8 @@
 
 Each function gives the outputs and gradients of the part in `imse.nn` that it names, up to the rounding of float32.
 Maps and parameters have to be float32 on the CPU, parameters contiguous, and the bins a multiple of `VECTOR`;
-`imse.train.kernels.accelerate` checks this before each call. The kernels expect the parameters in the order given here.
+`imse.train.kernels.accelerate` checks this before each call. Maps have to have the channels that the part expects,
+which a network ensures. The kernels expect the parameters in the order given here.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def run(
         out: Outputs, [B, ...] each, in which every sample is contiguous.
 
     Raises:
-        MemoryError: The kernel could not allocate what it needs.
+        MemoryError: The kernel cannot allocate its intermediate results.
     """
     kernel = getattr(_library(), f"imse_{native.kernels()}_{name}")
     dimensions = (ctypes.c_int * len(sizes))(*sizes)
@@ -68,7 +68,7 @@ def run(
         read = [_address(tensor, sample) for tensor in maps] + same
         written = [_address(tensor, sample) for tensor in out] + [None]
         if kernel(dimensions, (ctypes.c_void_p * len(read))(*read), (ctypes.c_void_p * len(written))(*written)):
-            raise MemoryError(f"not enough memory for the compiled kernel {name}")
+            raise MemoryError(f"not enough memory for the kernel {name}")
 
     samples = range(len(maps[0]))
     threads = torch.get_num_threads()
