@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -15,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from imse import Enhancer, native
 from imse.checkpoint import load, save
@@ -98,7 +101,8 @@ def test_recorded_spectra(reference: Path, published_safetensors: Path) -> None:
     assert np.quantile(np.abs(complex_difference), 0.9999) < 1e-3
 
 
-def test_neither_threads_nor_earlier_segments_change_a_bit() -> None:
+def test_neither_threads_nor_earlier_segments_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_processors", lambda: 8)
     network = shaken(NetworkConfig(channels=16, blocks=2))
     alone = compile_network(network).run(*spectra(37, 256))
     for threads in (2, 3, 8):
@@ -119,18 +123,51 @@ def test_used_by_several_at_once() -> None:
                 np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("kernels", ["avx2", "baseline"])
-def test_other_instruction_sets(small_weights: Path, recording: Floats, tmp_path: Path, kernels: str) -> None:
+def run_with_kernels(kernels: str, script: str) -> str:
+    """What a script prints in a process of its own that asks for some kernels."""
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "IMSE_KERNELS": kernels},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+KERNELS = ("baseline", "avx2", "avx512")
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_instruction_sets(small_weights: Path, recording: Floats, tmp_path: Path, kernels: str) -> None:
+    if KERNELS.index(kernels) > KERNELS.index(native.kernels()):
+        pytest.skip(f"this processor has no {kernels}")
     np.save(tmp_path / "in.npy", recording[:20_000])
     script = f"""
 import numpy as np
-from imse import Enhancer
+from imse import Enhancer, native
 x = np.load({str(tmp_path / "in.npy")!r})
 np.save({str(tmp_path / "out.npy")!r}, Enhancer({str(small_weights)!r}, "native").enhance(x, 16_000))
+print(native.kernels())
 """
-    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "IMSE_KERNELS": kernels})
+    assert run_with_kernels(kernels, script) == kernels
     enhanced = Enhancer(small_weights, "native").enhance(recording[:20_000], 16_000)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), enhanced, atol=1e-3)
+
+
+def test_unknown_instruction_set(small_weights: Path) -> None:
+    script = f"""
+from imse import Enhancer, native
+from imse.errors import ImseError
+for call in (native.kernels, lambda: Enhancer({str(small_weights)!r}, "native")):
+    try:
+        call()
+    except ImseError as error:
+        print(str(error).removeprefix({str(small_weights)!r} + ": "))
+"""
+    message = "IMSE_KERNELS: no kernels 'avx1024'; unset it, or set it to avx512, avx2 or baseline"
+    assert run_with_kernels("avx1024", script).splitlines() == [message] * 2
 
 
 def test_silence_and_digital_zero(small_weights: Path) -> None:
@@ -167,17 +204,139 @@ def test_what_it_cannot_run(
     for file in (small_onnx, reference / "imse_g_best_pesq_3.399"):
         with pytest.raises(ImseError, match=f"{file.name}: not a safetensors file.*'imse convert' first"):
             Enhancer(file, "native")
-    network = IMSE(NetworkConfig(channels=8, blocks=1))
-    tensors: dict[str, NDArray[np.float32]] = {name: x.numpy() for name, x in network.state_dict().items()}
-    missing = {name: x for name, x in tensors.items() if name != "encoder.entry.0.weight"}
-    with pytest.raises(ImseError, match=r"no tensor 'encoder\.entry\.0\.weight'"):
-        NativeNetwork(8, 1, 256, missing)
-    with pytest.raises(ImseError, match=r"tensor 'encoder\.entry\.0\.weight' has 16 values, not 32"):
-        NativeNetwork(16, 1, 256, tensors)
-    with pytest.raises(ImseError, match="multiple of 128 bins"):
-        NativeNetwork(8, 1, 64, tensors)
-    native.library.cache_clear()
     monkeypatch.setattr(native, "LIBRARY", tmp_path / "nothing.so")
     with pytest.raises(ImseError, match="install a C\\+\\+ compiler and then imse again, or use --engine onnx"):
         Enhancer(small_weights, "native")
-    native.library.cache_clear()
+
+
+def test_library_of_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "other.so"
+    library.write_bytes(b"\x7fELF" + bytes(100))
+    monkeypatch.setattr(native, "LIBRARY", library)
+    assert not native.available()
+    assert engine_of(Enhancer()) is OnnxEngine
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, NDArray[np.float32]]:
+    """Of a network with 8 channels and one block."""
+    return {name: x.numpy() for name, x in shaken(NetworkConfig(channels=8, blocks=1)).state_dict().items()}
+
+
+def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> None:
+    def refused(message: str, **changed: NDArray[np.float32] | None) -> None:
+        names = {key.replace("__", "."): value for key, value in changed.items()}
+        given = {name: x for name, x in (tensors | names).items() if x is not None}
+        with pytest.raises(ImseError, match=message):
+            NativeNetwork(8, 1, 256, given)
+
+    refused(r"no tensor 'encoder\.entry\.0\.weight'", encoder__entry__0__weight=None)
+    refused("unexpected tensor 'encoder.more'", encoder__more=np.zeros(1, np.float32))
+    square = tensors["unet.encoder1.embedding.pointwise.weight"]
+    refused(
+        r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' is \[1, 1, 8, 8\] instead of \[8, 8, 1, 1\]",
+        unet__encoder1__embedding__pointwise__weight=square.transpose(2, 3, 0, 1),
+    )
+    for value in (np.nan, np.inf, -np.inf):
+        damaged = square.copy()
+        damaged[3, 4] = value
+        refused(
+            r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' has a value that is not finite",
+            unet__encoder1__embedding__pointwise__weight=damaged,
+        )
+
+
+@pytest.mark.parametrize(
+    ("channels", "blocks", "bins", "threads", "message"),
+    [
+        (16, 1, 256, 1, r"tensor 'encoder\.entry\.0\.weight' is \[8, 2, 1, 1\] instead of \[16, 2, 1, 1\]"),
+        (12, 1, 256, 1, "channels in a multiple of 8 up to 256"),
+        (264, 1, 256, 1, "channels in a multiple of 8 up to 256"),
+        (2**32 + 8, 1, 256, 1, r"channels must be at least 1 and below 2\*\*31, not 4294967304"),
+        (8, 65, 256, 1, "1 to 64 blocks"),
+        (8, 0, 256, 1, "blocks must be at least 1"),
+        (8, 1, 64, 1, "bins in a multiple of 128 up to 1024"),
+        (8, 1, 384, 1, r"tensor 'magnitude_decoder\.sigmoid\.slope' is \[256, 1\] instead of \[384, 1\]"),
+        (8, 1, 256, 0, "threads must be at least 1"),
+        (8, 1, 256, -1, "threads must be at least 1"),
+        (8, 1, 256, 2**32, r"threads must be at least 1 and below 2\*\*31"),
+        (8, 1, 256, 1.5, r"threads must be a whole number, not 1\.5"),
+    ],
+)
+def test_sizes_that_do_not_fit(
+    tensors: dict[str, NDArray[np.float32]], channels: int, blocks: int, bins: int, threads: int, message: str
+) -> None:
+    with pytest.raises(ImseError, match=message):
+        NativeNetwork(channels, blocks, bins, tensors, threads)
+
+
+def test_spectra_of_another_shape(tensors: dict[str, NDArray[np.float32]]) -> None:
+    network = NativeNetwork(8, 1, 256, tensors)
+    good = np.zeros((5, 256), np.float32)
+    for magnitude, phase in (
+        (good[:0], good[:0]),
+        (good, good[:4]),
+        (good[:, :128], good[:, :128]),
+        (good[None], good[None]),
+        (good[0], good[0]),
+    ):
+        with pytest.raises(ValueError, match=r"magnitude and phase must both be \[frames, 256\], not"):
+            network.run(magnitude, phase)
+
+
+def test_more_threads_than_processors(tensors: dict[str, NDArray[np.float32]]) -> None:
+    """So many could not be started; the result is that of one."""
+    few, many = NativeNetwork(8, 1, 256, tensors), NativeNetwork(8, 1, 256, tensors, 10**6)
+    for ours, theirs in zip(few.run(*spectra(9, 256)), many.run(*spectra(9, 256)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_neither_copied_nor_pickled(tensors: dict[str, NDArray[np.float32]]) -> None:
+    network = NativeNetwork(8, 1, 256, tensors)
+    for call in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="a NativeNetwork cannot be copied or pickled: open its weights again"):
+            call(network)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_used_in_a_forked_process(tensors: dict[str, NDArray[np.float32]], tmp_path: Path) -> None:
+    """Threads do not come along; the child starts its own."""
+    save_file(tensors, tmp_path / "tensors.safetensors")
+    script = f"""
+import os
+import numpy as np
+from safetensors.numpy import load_file
+from imse import native
+native._processors = lambda: 2
+network = native.NativeNetwork(8, 1, 256, load_file({str(tmp_path / "tensors.safetensors")!r}), threads=2)
+x = np.ones((9, 256), np.float32)
+before = network.run(x, x)[0]
+child = os.fork()
+if child == 0:
+    same = np.array_equal(network.run(x, x)[0], before)
+    del network
+    os._exit(0 if same else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.stdout == "0\n", result.stderr
+
+
+def test_configuration_that_does_not_fit(tensors: dict[str, NDArray[np.float32]], tmp_path: Path) -> None:
+    path = tmp_path / "changed.safetensors"
+    config = {"channels": 8, "blocks": 1, "bins": 256, "attention": "mala", "embedding": "idconv"}
+    for changed, message in (
+        ({"depth": 4}, "unusable network configuration: unexpected depth"),
+        ({"bins": 512}, "the compiled engine runs on 256 bins, not 512: use --engine torch"),
+        ({"bins": 128}, "the compiled engine runs on 256 bins, not 128: use --engine torch"),
+        ({"channels": 2**32 + 8}, "channels must be at least 1 and below"),
+        ({"channels": None}, "not of imse, or a damaged one"),
+    ):
+        save_file(tensors, path, {"imse.network": json.dumps(config | changed)})
+        with pytest.raises(ImseError, match=f"changed.safetensors: .*{message}"):
+            NativeEngine(path)
+    save_file(tensors, path, {"imse.network": "[" * 200_000})
+    with pytest.raises(ImseError, match="not of imse, or a damaged one"):
+        NativeEngine(path)

@@ -14,20 +14,24 @@ from safetensors import SafetensorError, safe_open
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError, UnsupportedWeightsError
 from imse.native import NativeNetwork
-from imse.signal.spectrum import COMPRESSION, Floats, compress, istft, stft
+from imse.signal.spectrum import BINS, COMPRESSION, Floats, compress, istft, stft
 from imse.weights import CONFIG_KEY
 
 # What the compiled code has, of what a `imse.nn.NetworkConfig` can ask for.
 _PARTS = {"attention": "mala", "embedding": "idconv"}
+_SIZES = ("channels", "blocks", "bins")
 
 
 def _config(metadata: Mapping[str, str] | None, weights: Path) -> dict[str, Any]:
     try:
         config = json.loads((metadata or {})[CONFIG_KEY])
-        sizes = {name: operator.index(config[name]) for name in ("channels", "blocks", "bins")}
-        return sizes | {name: str(config[name]) for name in _PARTS}
-    except (KeyError, TypeError, ValueError) as error:
+        sizes = {name: operator.index(config.pop(name)) for name in _SIZES}
+        parts = {name: str(config.pop(name)) for name in _PARTS}
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ImseError(f"{weights}: a safetensors file, but not of imse, or a damaged one") from error
+    if config:
+        raise ImseError(f"{weights}: unusable network configuration: unexpected {', '.join(config)}")
+    return sizes | parts
 
 
 def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,13 +66,10 @@ class NativeEngine:
             raise UnsupportedWeightsError(
                 f"{weights}: the compiled engine has no {' and '.join(_parts(config).values())}: use --engine torch"
             )
-        if config["bins"] % 128:
+        if config["bins"] != BINS:
             raise UnsupportedWeightsError(
-                f"{weights}: the compiled engine needs a multiple of 128 bins, not {config['bins']}: use --engine torch"
+                f"{weights}: the compiled engine runs on {BINS} bins, not {config['bins']}: use --engine torch"
             )
-        # The compiled kernels clip what they compute: NaN would come out as noise.
-        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-            raise ImseError(f"{weights}: damaged weights: NaN or infinite values")
         try:
             self._network = NativeNetwork(config["channels"], config["blocks"], config["bins"], tensors, threads)
         except ImseError as error:

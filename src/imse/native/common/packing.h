@@ -3,7 +3,8 @@
 
 namespace imse {
 
-// Pack a matrix: groups of `tall` outputs, the last ones in groups of half as many, a quarter ..., each [inputs, group].
+// Pack a matrix: groups of `tall` outputs, the last ones in groups of half as many, a quarter ..., each [inputs,
+// group].
 //
 // `weight(output, input)` is an element; `packed` has room for outputs * inputs floats.
 template <class Weight>

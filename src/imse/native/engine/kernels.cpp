@@ -79,7 +79,8 @@ void normalise(Rows x, const NormPReLU& norm) {
 }
 
 // A depthwise convolution at WIDTH bins after the other. The sum over its rows comes first, for each of its taps along
-// frequency, and only then are the taps' sums shifted: whatever the number of rows, nothing is read but once and aligned.
+// frequency, and only then are the taps' sums shifted: whatever the number of rows, nothing is read but once and
+// aligned.
 template <int ROWS, int TAPS>
 class SlidingConvolution {
  public:
@@ -317,10 +318,9 @@ void direction(float* real, float* imag, int bins) {
 #define TEXT(name) #name
 #define NAME_OF(isa) TEXT(isa)
 
-constexpr Kernels KERNELS = {NAME_OF(ISA),     TALL,           product_kernel,  inverse_deviations, row_statistics,
-                             normalise,        depthwise,      gated,           sum_keys_values,    attend,
-                             winograd_input,   winograd_output, split,          interleave,         apply_mask,
-                             direction};
+constexpr Kernels KERNELS = {
+    NAME_OF(ISA),    TALL,   product_kernel, inverse_deviations, row_statistics, normalise,  depthwise,  gated,
+    sum_keys_values, attend, winograd_input, winograd_output,    split,          interleave, apply_mask, direction};
 
 }  // namespace
 }  // namespace ISA

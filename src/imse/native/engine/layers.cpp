@@ -77,8 +77,7 @@ void Session::convolve(const Winograd& layer, const Map* const* maps, int count,
         const float** tap = taps;
         for (int i = 0; i < inputs; i++)
           for (int bin = -1; bin <= 1; bin++) *tap++ = transformed.row(part * inputs + i) + bin;
-        multiply(layer.parts[part], taps,
-                 {products.row(part * out.channels), out.channels, out.bins, products.stride});
+        multiply(layer.parts[part], taps, {products.row(part * out.channels), out.channels, out.bins, products.stride});
       }
       float* targets[4];
       const float* residuals[4];
@@ -197,8 +196,8 @@ void Session::run_block(const Block& block, int level, const Map& x, const Map& 
     const Rows queries{queries_gate.data, c, bins, queries_gate.stride};
     float* deviations = scratch.floats(bins);
     float* context = scratch.floats(context_.size());
-    const Rows attended = scratch.rows(2 * c, bins);    // two frames of it
-    const Rows ring = scratch.rows(6 * hidden, bins);   // three frames of the feed-forward's hidden map
+    const Rows attended = scratch.rows(2 * c, bins);   // two frames of it
+    const Rows ring = scratch.rows(6 * hidden, bins);  // three frames of the feed-forward's hidden map
     const Rows gated = scratch.rows(hidden, bins);
     clear_padding(ring);
     const auto attended_at = [&](int t) { return Rows{attended.row((t & 1) * c), c, bins, attended.stride}; };

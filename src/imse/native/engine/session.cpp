@@ -6,15 +6,15 @@
 
 namespace imse {
 
-Session::Session(const Network& network, int threads)
-    : network_(network), kernels_(network.kernels), pool_(threads) {
+Session::Session(const Network& network, int threads) : network_(network), kernels_(network.kernels), pool_(threads) {
   const long c = network.channels, bins = network.bins, wide = bins / 2 + PAD;
   // The most is taken by the encoder's last dense layer, or by a block's second pass: 64 rows per channel suffice.
   const long floats = std::max(64 * c * wide, 6 * (DENSE_DEPTH + 1) * c * (bins + PAD)) + 64L * PAD;
   for (int i = 0; i < threads; i++) scratch_.emplace_back(floats, 3L * DENSE_DEPTH * c);
   // A frame of any map: of the encoder's, or of a feed-forward's hidden ones, 5.32 times as wide as their level.
   long frame = c * (bins + PAD);
-  for (int level = 0; level < LEVELS; level++) frame = std::max(frame, 6 * (level + 1) * c * ((bins / 2 >> level) + PAD));
+  for (int level = 0; level < LEVELS; level++)
+    frame = std::max(frame, 6 * (level + 1) * c * ((bins / 2 >> level) + PAD));
   zeros_.resize(frame + 2 * PAD);
 }
 
@@ -87,7 +87,9 @@ void Session::halve(const Resampling& down, const Map& in, const Map& out) {
         multiply(down.pointwise, scratch.row_list(filtered), mixed);
         // A channel's even and odd bins at even and odd frames become four channels, one after another.
         const Rows to = out.frame(t);
-        const auto every_fourth = [&](int first) { return Rows{to.row(first), to.channels / 4, to.bins, 4 * to.stride}; };
+        const auto every_fourth = [&](int first) {
+          return Rows{to.row(first), to.channels / 4, to.bins, 4 * to.stride};
+        };
         kernels_.split(mixed, every_fourth(2 * side), every_fourth(2 * side + 1));
       }
   });

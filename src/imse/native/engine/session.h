@@ -1,9 +1,9 @@
 // One segment on its way through the network, frame by frame.
 //
-// What a frame needs of the whole segment (the statistics of an instance norm, the sums of an attention) splits the work
-// into passes; within a pass every frame goes through all layers while it is in the cache, and threads take a range of
-// frames each. Sums over frames are added up in the same order whatever the number of threads, so the result does not
-// depend on it.
+// What a frame needs of the whole segment (the statistics of an instance norm, the sums of an attention) splits the
+// work into passes; within a pass every frame goes through all layers while it is in the cache, and threads take a
+// range of frames each. Sums over frames are added up in the same order whatever the number of threads, so the result
+// does not depend on it.
 #pragma once
 
 #include <cstdlib>

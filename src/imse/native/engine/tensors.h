@@ -28,7 +28,8 @@ class Tensors {
     if (tensor.shape != shape)
       throw std::runtime_error("tensor '" + name + "' is " + text(tensor.shape) + " instead of " + text(shape));
     for (long i = 0; i < size(shape); i++)
-      if (!std::isfinite(tensor.values[i])) throw std::runtime_error("tensor '" + name + "' has a value that is not finite");
+      if (!std::isfinite(tensor.values[i]))
+        throw std::runtime_error("tensor '" + name + "' has a value that is not finite");
     tensor.used = true;
     return tensor.values;
   }

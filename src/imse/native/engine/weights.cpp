@@ -11,7 +11,8 @@ namespace imse {
 
 Matrix::Matrix(const Kernels& kernels, const float* weights, int outputs, int inputs)
     : outputs(outputs), inputs(inputs), packed(static_cast<size_t>(outputs) * inputs) {
-  pack(kernels.tall, outputs, inputs, [=](long m, int k) { return weights[m * inputs + k]; }, packed.data());
+  pack(
+      kernels.tall, outputs, inputs, [=](long m, int k) { return weights[m * inputs + k]; }, packed.data());
 }
 
 Winograd::Winograd(const Kernels& kernels, const float* weights, int outputs, int inputs) {

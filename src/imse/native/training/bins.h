@@ -12,7 +12,8 @@ static inline void apart(const float* __restrict row, int half, float* __restric
   }
 }
 
-static inline void together(const float* __restrict even, const float* __restrict odd, int half, float* __restrict row) {
+static inline void together(const float* __restrict even, const float* __restrict odd, int half,
+                            float* __restrict row) {
   for (int f = 0; f < half; f++) {
     row[2 * f] = even[f];
     row[2 * f + 1] = odd[f];
@@ -47,9 +48,8 @@ using ExpandGradient = BasicExpand<float>;
 static inline void expand(ConstMap x, const Expand& weights, Map out) {
   Scratch scratch;
   const int channels = x.channels, bins = x.bins;
-  const float* packed = pack(scratch, 2 * channels, channels, [&](int m, int k) {
-    return weights.expand[(m / 2 * 4 + m % 2) * channels + k];
-  });
+  const float* packed = pack(scratch, 2 * channels, channels,
+                             [&](int m, int k) { return weights.expand[(m / 2 * 4 + m % 2) * channels + k]; });
   float** halves = new_rows(scratch, 2 * channels, bins);
   const Frames doubled(scratch, channels, 1, 2 * bins, 1);
   const float** rows = scratch.take<const float*>(channels);

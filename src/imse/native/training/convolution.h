@@ -25,16 +25,14 @@ static inline void convolution(ConstMap x, Kernel kernel, const float* weight, c
   const float** taps = scratch.take<const float*>(size);
   for (int t = -ahead; t < frames; t++) {
     if (t + ahead < frames)
-      for (int i = 0; i < inputs; i++)
-        std::memcpy(ring.write(t + ahead, i), x.row(i, t + ahead), bins * sizeof(float));
+      for (int i = 0; i < inputs; i++) std::memcpy(ring.write(t + ahead, i), x.row(i, t + ahead), bins * sizeof(float));
     if (t < 0) continue;
     int k = 0;
     for (int dt = -ahead; dt <= ahead; dt++)
       for (int i = 0; i < inputs; i++)
         for (int df = -(kernel.bins / 2); df <= kernel.bins / 2; df++) taps[k++] = ring.read(t + dt, i) + df;
-    product(taps, size, bins, packed, outputs, [&](int m, int f, Vec y) {
-      store(out.row(m, t) + f, bias ? y + bias[m] : y);
-    });
+    product(taps, size, bins, packed, outputs,
+            [&](int m, int f, Vec y) { store(out.row(m, t) + f, bias ? y + bias[m] : y); });
   }
 }
 
@@ -175,8 +173,8 @@ static inline void idconv_gradient(ConstMap x, const IDConv& weights, ConstMap o
                                      gradient.square_bias + i);
     depthwise_channel_gradient<1, BAND>(inner, frequency, weights.frequency + BAND * i, g, of_filtered,
                                         gradient.frequency + BAND * i, gradient.frequency_bias + i);
-    depthwise_channel_gradient<BAND, 1>(inner, time, weights.time + BAND * i, g, of_filtered,
-                                        gradient.time + BAND * i, gradient.time_bias + i);
+    depthwise_channel_gradient<BAND, 1>(inner, time, weights.time + BAND * i, g, of_filtered, gradient.time + BAND * i,
+                                        gradient.time_bias + i);
   }
   convolution_gradient(x, {1, 1}, weights.pointwise, of_inner, of_x, gradient.pointwise, nullptr);
 }

@@ -202,7 +202,9 @@ static inline void dense_backward(ConstMap x, DenseLayers layers, const float* s
     const int inputs = channels * (layer + 1), dilation = 1 << layer, slots = 2 * dilation + together;
     const DenseLayers::Layer own = layers[layer];
     const DenseGradients::Layer gradient = gradients[layer];
-    const auto g = [&](int c) { return layer == depth - 1 ? of_out.channel(c) : of_layers.channel(block.channel(layer, c)); };
+    const auto g = [&](int c) {
+      return layer == depth - 1 ? of_out.channel(c) : of_layers.channel(block.channel(layer, c));
+    };
     const auto convolved = [&](int c) { return block.convolved.channel(block.channel(layer, c)); };
     auto* activations = scratch.take<ActivationGradient>(channels);
     for (int c = 0; c < channels; c++)

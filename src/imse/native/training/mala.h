@@ -174,7 +174,8 @@ static inline void mala(ConstMap x, const float* table_data, const Mala& weights
   const float* proj = pack(scratch, channels, channels, [&](long m, int k) { return weights.proj[m * channels + k]; });
   const float** attend = scratch.take<const float*>(heads);
   for (int h = 0; h < heads; h++)
-    attend[h] = pack(scratch, HEAD_SIZE, HEAD_SIZE, [&](int m, int k) { return sums.products_of(h)[k * HEAD_SIZE + m]; });
+    attend[h] =
+        pack(scratch, HEAD_SIZE, HEAD_SIZE, [&](int m, int k) { return sums.products_of(h)[k * HEAD_SIZE + m]; });
   float **queries = new_rows(scratch, channels, bins), **gates = new_rows(scratch, channels, bins);
   float *magnitude = scratch.take(bins), *sharpening = scratch.take(bins);
   for (int t = 0; t < x.frames; t++) {
@@ -196,9 +197,8 @@ static inline void mala(ConstMap x, const float* table_data, const Mala& weights
         store(gates[c] + f, (attended + inputs.local(t, c)(f)) * load(gates[c] + f));
       });
     }
-    product(gates, channels, bins, proj, channels, [&](int m, int f, Vec y) {
-      store(out.row(m, t) + f, load(x.row(m, t) + f) + (y + weights.proj_bias[m]));
-    });
+    product(gates, channels, bins, proj, channels,
+            [&](int m, int f, Vec y) { store(out.row(m, t) + f, load(x.row(m, t) + f) + (y + weights.proj_bias[m])); });
   }
 }
 

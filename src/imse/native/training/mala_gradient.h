@@ -58,9 +58,8 @@ class MalaBackward {
     const float** packed = scratch_.take<const float*>(heads_);
     for (int h = 0; h < heads_; h++) {
       const float* own = sums.products_of(h);
-      packed[h] = pack(scratch_, HEAD_SIZE, HEAD_SIZE, [&](int m, int k) {
-        return keys_are_inputs ? own[k * HEAD_SIZE + m] : own[m * HEAD_SIZE + k];
-      });
+      packed[h] = pack(scratch_, HEAD_SIZE, HEAD_SIZE,
+                       [&](int m, int k) { return keys_are_inputs ? own[k * HEAD_SIZE + m] : own[m * HEAD_SIZE + k]; });
     }
     return packed;
   }
@@ -168,9 +167,8 @@ class MalaBackward {
   void to_input() {
     const long matrix = 4L * channels_ * channels_;
     Vec *lepe = vectors(25L * channels_), *qkvo = vectors(matrix), *qkvo_bias = vectors(4L * channels_);
-    const float* of_qkvo = pack(scratch_, channels_, 4 * channels_, [&](int m, long k) {
-      return weights_.qkvo[k * channels_ + m] * weights_.norm[m];
-    });
+    const float* of_qkvo = pack(scratch_, channels_, 4 * channels_,
+                                [&](int m, long k) { return weights_.qkvo[k * channels_ + m] * weights_.norm[m]; });
     const MalaSums of_sums(of_sums_.products, channels_);
     const float** of_keys = pack_heads(of_sums, false);
     const float** of_values = pack_heads(of_sums, true);
@@ -239,9 +237,9 @@ class MalaBackward {
   float *of_queries_, *of_gates_;  // of all frames
   // Of one frame: queries or keys after the feature map, rotated, ...
   float **positive_, **rotated_, **gates_, **linear_, **of_gated_, **of_linear_;
-  float** of_rotated_;                            // of one head
-  float *magnitude_, *inverse_, *of_magnitude_;   // of one head
-  const float** given_;                           // the output's gradient at one frame
+  float** of_rotated_;                           // of one head
+  float *magnitude_, *inverse_, *of_magnitude_;  // of one head
+  const float** given_;                          // the output's gradient at one frame
 };
 
 // Gradient with respect to x and the parameters, from the sums that `mala` kept.

@@ -104,7 +104,7 @@ struct Outer {
 };
 
 static inline void outer(const float* const* a, int rows, const float* const* b, int columns, int bins, Vec* sums,
-                  int frames = 1) {
+                         int frames = 1) {
   Outer{a, rows, b, columns, bins, frames, sums}.add();
 }
 
@@ -189,14 +189,15 @@ static inline void channel_norm_gradient(ConstRows x, const float* const* of_row
     }
     const Vec mean = sum * share, pull = rate * rate * rate * along * share;
     for (int c = 0; c < x.channels; c++)
-      store(of_x.row(c) + f, load(of_out.row(c) + f) + load(of_rows[c] + f) * rate - pull * (load(x.row(c) + f) - mean));
+      store(of_x.row(c) + f,
+            load(of_out.row(c) + f) + load(of_rows[c] + f) * rate - pull * (load(x.row(c) + f) - mean));
   }
 }
 
 // Gradients of a norm's weight [channels] and of the weights [outputs, channels] behind it, from the sums [outputs,
 // channels] that are the gradient of their product.
-static inline void normed_weight_gradient(const Vec* sums, int outputs, int channels, const float* norm, const float* weight,
-                                   float* of_norm, float* of_weight) {
+static inline void normed_weight_gradient(const Vec* sums, int outputs, int channels, const float* norm,
+                                          const float* weight, float* of_norm, float* of_weight) {
   for (int c = 0; c < channels; c++) of_norm[c] = 0;
   for (int m = 0; m < outputs; m++)
     for (int c = 0; c < channels; c++) {

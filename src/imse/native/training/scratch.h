@@ -87,5 +87,4 @@ class Scratch {
   Extra* extra_ = nullptr;
 };
 
-
 }  // namespace imse::ISA

@@ -1,7 +1,8 @@
-// Forward and gradient of the network's parts, for training on a processor. One call works on one sample, on one thread.
+// Forward and gradient of the network's parts, for training on a processor. One call works on one sample, on one
+// thread.
 //
-// What is between the convolutions of a part never becomes a map in memory: a part goes through the frames once, keeps the
-// few that its convolutions reach, and computes them once more for the gradient instead of storing them.
+// What is between the convolutions of a part never becomes a map in memory: a part goes through the frames once, keeps
+// the few that its convolutions reach, and computes them once more for the gradient instead of storing them.
 //
 // Maps are [channels, frames, bins] with bins a multiple of 16, contiguous float32.
 #include <exception>
@@ -13,12 +14,12 @@
 #include "mala.h"
 #include "mala_gradient.h"
 
-// Every function has the same form: sizes, the arrays that it reads, the arrays that it writes; the comments name them in
-// their order. Parameters are in the order of the part's type (`Mala`, `DenseLayers`, ...). They return 0, or 1 where
-// there is not enough memory. Their names tell the instruction set: imse_avx512_dense, ...
+// Every function has the same form: sizes, the arrays that it reads, the arrays that it writes; the comments name them
+// in their order. Parameters are in the order of the part's type (`Mala`, `DenseLayers`, ...). They return 0, or 1
+// where there is not enough memory. Their names tell the instruction set: imse_avx512_dense, ...
 #define JOINED(isa, name) imse_##isa##_##name
 #define NAMED(isa, name) JOINED(isa, name)
-#define KERNEL(name) \
+#define KERNEL(name)                                                                                               \
   extern "C" __attribute__((visibility("default"))) int NAMED(ISA, name)(const int* sizes, const float* const* in, \
                                                                          float* const* out)
 
