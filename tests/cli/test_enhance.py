@@ -149,6 +149,17 @@ def test_odd_names_and_circular_links(tmp_path: Path, short: Path, small_weights
     assert f"imse: {out}/line\\nbreak.wav: already there; --overwrite replaces it" in error_lines(again)
 
 
+def test_what_is_left_of_a_damaged_file_is_enhanced_and_the_exit_code_tells(short: Path, small_weights: Path) -> None:
+    short.write_bytes(short.read_bytes()[:9_000])
+    result = imse("enhance", short, "--weights", small_weights)
+    assert result.returncode == 1
+    frames = soundfile.info(short.with_name("short.enhanced.wav")).frames
+    assert error_lines(result) == [
+        f"imse: {short}: damaged or cut short; {frames} samples could be read",
+        "imse: 1 of 1 files are damaged; what could be read was enhanced",
+    ]
+
+
 def test_folders_that_cannot_be_read_are_passed_over() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, closed = Path(name, "in"), Path(name, "in", "closed")

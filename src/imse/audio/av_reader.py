@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import av
 from av.audio.resampler import AudioResampler
@@ -24,6 +24,7 @@ from imse.errors import ImseError
 _LOCAL_ONLY = {"protocol_whitelist": "file"}  # a playlist must not reach the network
 _TAGS = {"track": "tracknumber"}  # FFmpeg's names, and libsndfile's
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_SEGMENT = bytes.fromhex("18538067")
 _NEED_FLOAT64 = frozenset({"s32", "s32p", "s64", "s64p", "dbl", "dblp"})
 
 
@@ -35,18 +36,23 @@ class AvReader(Reader):
     Args:
         path: The file.
         name: What to call it in messages.
+        info: What is known of a sound file that libsndfile reads in part.
+        damaged: Whether the file is known to be damaged.
 
     Raises:
         ImseError: Not a media file, one without sound, or sound that cannot be decoded.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, info: AudioInfo | None = None, damaged: bool = False) -> None:
         self._path = path
+        self._known_damage = damaged
         with opened(path, name) as (container, stream):
-            super().__init__(name, _info(container, stream, path))
+            super().__init__(name, replace(info, frames=0) if info else _info(container, stream, path))
+            if container.format.name.startswith("matroska"):
+                self._known_damage |= _matroska_is_cut(path)
 
     def _decode(self) -> Iterator[Block]:
-        self._met_damage = False
+        self._met_damage = self._known_damage
         frames = size = 0
         with opened(self._path, self._name) as (container, stream):
             precision = "dblp" if stream.format.name in _NEED_FLOAT64 else "fltp"
@@ -101,6 +107,26 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
 def tags_of(container: InputContainer) -> dict[str, str]:
     """Title, artist, ... as FFmpeg calls them, without what says only how the container was written."""
     return {tag: value for tag, value in container.metadata.items() if tag.lower() not in _CONTAINER_TAGS}
+
+
+def _matroska_is_cut(path: Path) -> bool:
+    """Whether a file is shorter than its one segment says (RFC 8794 and 9559); FFmpeg plays what there is."""
+    with path.open("rb") as file:
+        file.seek(4)  # after the number of the first element, the header
+        file.seek(_size(file) or 0, 1)
+        number = file.read(4)
+        size = _size(file)
+        return number == _SEGMENT and size is not None and file.tell() + size > path.stat().st_size
+
+
+def _size(file: BinaryIO) -> int | None:
+    """The size of an element: as many bytes as the first one has leading zeros, and one more; None if unknown."""
+    first = file.read(1)
+    length = 9 - first[0].bit_length() if first else 9
+    if length > 8:
+        return None
+    size = int.from_bytes(first + file.read(length - 1), "big") & (1 << 7 * length) - 1
+    return None if size == (1 << 7 * length) - 1 else size
 
 
 def _info(container: InputContainer, stream: AudioStream, path: Path) -> AudioInfo:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from imse.audio.interface import AudioInfo
+from imse.audio.mpeg import id3_size
 
 LOSSY: Final = frozenset({"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"})
 
@@ -26,7 +27,7 @@ def measure(path: Path, seconds: float) -> tuple[int, bool]:
     """Bits per second of a lossy file that lasts `seconds`, and whether its encoder says that it varies (MP3 only)."""
     with path.open("rb") as file:
         head = file.read(_ID3_HEADER)
-        tag = _ID3_HEADER + _id3_size(head[6:]) if head.startswith(b"ID3") else 0
+        tag = _ID3_HEADER + id3_size(head[6:]) if head.startswith(b"ID3") else 0
         file.seek(tag)
         variable = b"Xing" in file.read(256)  # "Info" in the same place: constant
     return math.ceil((path.stat().st_size - tag) * 8 / seconds), variable
@@ -46,14 +47,6 @@ def encoder_settings(info: AudioInfo) -> tuple[float | None, str | None]:
     if info.subtype == "VORBIS":
         return _vorbis(info.bit_rate / 1000, info), None
     return None, None
-
-
-def _id3_size(digits: bytes) -> int:
-    """Four digits of seven bits."""
-    size = 0
-    for digit in digits:
-        size = size << 7 | digit & 0x7F
-    return size
 
 
 def _mp3(kbps: float, info: AudioInfo) -> tuple[float, str]:

@@ -85,7 +85,8 @@ def _reader(path: Path, name: str) -> Reader:
     try:
         if path.suffix.lower() == ".mp3" and b"\xff" not in head:
             raise NotSoundError(f"{name}: not audio that can be read (no MPEG frame)")
-        return SndfileReader(path, name)
+        reader = SndfileReader(path, name)
+        return _av_reader_of_all(reader, path, name) if reader.is_partial else reader
     except NotSoundError as not_sound:
         try:
             from imse.audio.av_reader import AvReader
@@ -94,8 +95,17 @@ def _reader(path: Path, name: str) -> Reader:
                 raise ImseError(f"{name}: {_NEEDS_PYAV}") from None
             raise not_sound from None
         try:
-            return AvReader(path, name)
+            # What libsndfile calls malformed, FFmpeg may read, but not all of it.
+            return AvReader(path, name, damaged=not by_av and "malformed" in str(not_sound))
         except ImseError:
             if by_av:
                 raise
             raise not_sound from None
+
+
+def _av_reader_of_all(reader: SndfileReader, path: Path, name: str) -> Reader:
+    try:
+        from imse.audio.av_reader import AvReader
+    except ModuleNotFoundError:
+        raise ImseError(f"{name}: damaged, or joined from several files: {_NEEDS_PYAV}") from None
+    return AvReader(path, name, reader.info, reader.is_damaged)

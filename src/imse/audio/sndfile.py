@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -18,6 +19,8 @@ from imse.audio import bitrate
 from imse.audio.callbacks import CallbackFile, interrupts_deferred
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
+from imse.audio.mpeg import count_frames
+from imse.audio.ogg import PartOfFile, chain
 from imse.errors import ImseError
 
 _FRAMES_PER_CALL = 4096
@@ -25,10 +28,15 @@ _MOST_FRAMES = 2**60  # what libsndfile says of a FLAC stream of unknown length 
 _NEVER_EMPTY = frozenset({"FLAC", "MP3", "OPUS"})
 _SYMMETRIC = frozenset({"ULAW", "ALAW"})
 _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
-_CUT_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be \d+\)", re.MULTILINE)
+# What libsndfile says of a header that states more than there is; "riff" only of W64 and RF64.
+_SHORT_OF = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+)\)", re.MULTILINE)
+_NIST_COUNT = re.compile(rb"sample_count -i (\d+)")
+_NIST_HEADER = 1024
 # From here on, the size in a header means that the program wrote to a pipe and did not know it.
 _UNKNOWN_SIZE = 2**31 - 2**16
 _MOST_METADATA = 2**20
+# Samples that an encoder adds at both ends, and says so in the first frame, for decoders to cut off.
+_MOST_MP3_PADDING = 2 * 4095
 
 
 class NotSoundError(ImseError):
@@ -42,36 +50,107 @@ class SndfileReader(Reader):
         path: The file.
         name: What to call it in messages.
 
+    Attributes:
+        is_partial: Whether libsndfile decodes only a part of the file.
+        is_damaged: Whether its structure says that it is damaged or cut short.
+
     Raises:
         NotSoundError: libsndfile does not understand the file.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
+        self._parts: list[range] = []
+        self.is_partial = False
         with _opened(path, name) as file:
             super().__init__(name, _info(file, path))
+            self._libsndfile_frames = file.frames
             self._known_length = file.frames < _MOST_FRAMES
-            short = any(int(size) < _UNKNOWN_SIZE for size in _CUT_SHORT.findall(file.extra_info))
-        self._cut_short = short or _is_too_large(self.info, path.stat().st_size)
+            self.is_damaged = _is_cut_short(file.extra_info)
+        self.is_damaged |= _is_too_large(self.info, path.stat().st_size)
+        if self.info.format == "NIST":
+            self.is_damaged |= _nist_frames(path) > self.info.frames
+        if self.info.format == "OGG":
+            self._parts, ends = chain(path)
+            self.is_damaged |= not ends
+            if len(self._parts) > 1:
+                self._use_all_parts()
+        if self.info.subtype == "MPEG_LAYER_III":
+            self._check_mpeg_frames()
+
+    def _use_all_parts(self) -> None:
+        """Expect the sum of what the streams of a chain say."""
+        self._expected_frames = 0
+        for part in self._parts:
+            with suppress(NotSoundError), self._opened_part(part) as file:
+                if (file.samplerate, file.channels) != (self.info.sample_rate, self.info.channels):
+                    raise ImseError(f"{self._name}: sample rate or channels change in the middle of the file")
+                self._expected_frames += file.frames
+        self.info = _with_bit_rate(replace(self.info, frames=self._expected_frames), self._path)
+
+    def _check_mpeg_frames(self) -> None:
+        """See whether libsndfile knows of all frames; where no frame says how many there are, it guesses."""
+        frames = count_frames(self._path)
+        if frames is None:
+            return
+        self.is_damaged |= frames.has_hole or frames.is_cut
+        guessed = not frames.parts
+        if guessed:
+            self._expected_frames = 0
+            self.info = _with_bit_rate(replace(self.info, frames=frames.samples), self._path)
+        missing = frames.samples - self._libsndfile_frames
+        self.is_partial = frames.has_hole or frames.parts > 1 or missing > (0 if guessed else _MOST_MP3_PADDING)
 
     def _decode(self) -> Iterator[Block]:
         dtype = np.float64 if self.info.subtype in _NEED_FLOAT64 else np.float32
-        self._met_damage = self._cut_short
-        # A new file for every pass: rewound, an MP3 decodes to slightly other samples.
-        with _opened(self._path, self._name) as file:
+        self._met_damage = self.is_damaged
+        parts: list[range | None] = [*self._parts]
+        for part in parts or [None]:
+            try:
+                # A new file for every pass: rewound, an MP3 decodes to slightly other samples.
+                file = self._opened_part(part)
+            except NotSoundError:
+                self._met_damage = True  # a stream whose beginning is all that there is
+                continue
+            yield from self._decode_part(file, dtype)
+
+    def _opened_part(self, part: range | None) -> soundfile.SoundFile:
+        if part is None or len(self._parts) == 1:
+            return _opened(self._path, self._name)
+        return _opened(self._path, self._name, part)
+
+    def _decode_part(self, file: soundfile.SoundFile, dtype: type[np.floating[Any]]) -> Iterator[Block]:
+        with file:
             buffer: Block = np.empty((0, self.info.channels))
+            frames = 0
             try:
                 while True:
                     buffer = np.full((_FRAMES_PER_CALL, self.info.channels), np.nan, dtype)
                     block = file.read(out=buffer)
                     if not len(block):
                         return
+                    frames += len(block)
                     yield block
             except soundfile.LibsndfileError:
                 # It does not say how much it decoded before the damage, but leaves the rest of the buffer alone.
-                yield buffer[: np.count_nonzero(~np.isnan(buffer[:, 0]))]
+                block = buffer[: np.count_nonzero(~np.isnan(buffer[:, 0]))]
+                yield block
                 # The end of a FLAC stream of unknown length looks like damage, too.
-                self._met_damage |= self._known_length
+                if self._known_length:
+                    self._met_damage = True
+                    if self.info.format == "FLAC":
+                        yield from self._after_damage(frames + len(block), dtype)
+
+    def _after_damage(self, frames: int, dtype: type[np.floating[Any]]) -> Iterator[Block]:
+        """What FFmpeg, if it is there, can decode after as many frames, of a file in which libsndfile gave up."""
+        try:
+            from imse.audio.av_reader import AvReader
+        except ModuleNotFoundError:
+            return
+        for block in AvReader(self._path, self._name).blocks(_FRAMES_PER_CALL):
+            if len(block) > frames:
+                yield block[frames:].astype(dtype)
+            frames = max(0, frames - len(block))
 
 
 class SndfileWriter:
@@ -132,8 +211,10 @@ class SndfileWriter:
         self._sink.raise_error()
 
 
-def _opened(path: Path, name: str) -> soundfile.SoundFile:
+def _opened(path: Path, name: str, part: range | None = None) -> soundfile.SoundFile:
     try:
+        if part is not None:
+            return soundfile.SoundFile(PartOfFile(path, part))
         # soundfile itself cannot encode a name whose bytes are not UTF-8.
         return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
@@ -153,10 +234,26 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
         endian=file.endian,
         tags=file.copy_metadata(),
     )
-    if info.subtype in bitrate.LOSSY and file.frames:
-        rate, variable = bitrate.measure(path, file.frames / file.samplerate)
+    return _with_bit_rate(info, path)
+
+
+def _with_bit_rate(info: AudioInfo, path: Path) -> AudioInfo:
+    if info.subtype in bitrate.LOSSY and info.frames:
+        rate, variable = bitrate.measure(path, info.frames / info.sample_rate)
         return replace(info, bit_rate=rate, variable_bit_rate=variable)
     return info
+
+
+def _is_cut_short(log: str) -> bool:
+    """Whether a header promises more than the file has, and its writer knew how much it would be."""
+    sizes = ((int(stated), int(there)) for stated, there in _SHORT_OF.findall(log))
+    return any(there < stated < _UNKNOWN_SIZE for stated, there in sizes)
+
+
+def _nist_frames(path: Path) -> int:
+    with path.open("rb") as file:
+        found = _NIST_COUNT.search(file.read(_NIST_HEADER))
+    return int(found[1]) if found else 0
 
 
 def _is_too_large(info: AudioInfo, size: int) -> bool:

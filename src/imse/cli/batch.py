@@ -35,12 +35,14 @@ class Outcome:
         place: Where the results are.
         done: Files enhanced.
         failed: Files that failed.
+        damaged: Files enhanced as far as they could be read.
         seconds: Seconds of audio enhanced.
     """
 
     place: str
     done: int = 0
     failed: int = 0
+    damaged: int = 0
     seconds: float = 0.0
 
 
@@ -86,6 +88,7 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
                     message = describe(error)
                 else:
                     outcome.done += 1
+                    outcome.damaged += message is not None
                     outcome.seconds += seconds
                 if message:
                     bars.print(f"imse: {printable(message)}")

@@ -57,7 +57,8 @@ def enhance_command(
 
     Takes any rate from 8 to 192 kHz and any number of channels, as WAV, FLAC, Ogg, Opus, MP3, AIFF, ...; with imse[av]
     also as m4a, or the sound of a video. The output keeps the input's rate, channels, length, encoding and tags. It is
-    written whole or not at all. A file that fails does not stop the others; the exit code is 0 only if none did.
+    written whole or not at all. A file that fails does not stop the others; the exit code is 0 only if all were read to
+    their end and enhanced.
 
     \b
     imse enhance noisy.wav               writes noisy.enhanced.wav
@@ -93,7 +94,10 @@ def enhance_command(
         typer.echo(
             f"{printable(outcome.place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout
         )
-    failures = [f"{outcome.failed} of {len(tasks)} files failed"] * (outcome.failed > 0)
-    failures += [f"{len(unreadable)} folders could not be read"] * (len(unreadable) > 0)
-    if failures:
-        raise ImseError("; ".join(failures))
+    problems = {
+        f"{outcome.failed} of {len(tasks)} files failed": outcome.failed,
+        f"{outcome.damaged} of {len(tasks)} files are damaged; what could be read was enhanced": outcome.damaged,
+        f"{len(unreadable)} folders could not be read": len(unreadable),
+    }
+    if any(problems.values()):
+        raise ImseError("; ".join(problem for problem, count in problems.items() if count))
