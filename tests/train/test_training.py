@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 
 from imse.checkpoint import load, load_with_metadata
 from imse.cli import app
+from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.nn.stage import Block
 from imse.train import state
 from imse.train.growth import deepen
 from imse.train.loop import BEST, Run
+from imse.train.progress import Board
 from imse.train.recipe import LossConfig, Recipe, RecipeError
 from imse.train.schedule import learning_rate
 from imse.train.trainer import make_fabric
@@ -99,6 +101,14 @@ def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> Non
     assert torch.load(folder / state.LAST, weights_only=True)["trainer"]["step"] == 4
     assert list((folder / "events").iterdir())
     assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
+
+
+def test_a_network_that_has_diverged_ends_the_run_in_one_line(recipe: Recipe) -> None:
+    with running(recipe) as run, torch.no_grad():
+        for parameter in run.trainer.exported_network.parameters():
+            parameter.fill_(torch.nan)
+        with pytest.raises(ImseError, match=r"the network in training: .*not finite"):
+            run.validate(Board(Path(recipe.run.folder), active=False))
 
 
 def test_a_run_starts_from_given_weights_of_its_network(recipe: Recipe, small_weights: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,8 @@ class ResumeError(ImseError, ValueError):
 
 def save(state: dict[str, Any], folder: Path) -> None:
     """Write the state of a run, whole or not at all: a run killed here still has its previous checkpoint."""
-    content = io.BytesIO()
-    torch.save(state, content)
     with atomic_write(folder / LAST) as file:
-        file.write(content.getvalue())
+        torch.save(state, file)
 
 
 def check_new(folder: Path) -> None:
