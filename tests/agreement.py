@@ -1,0 +1,32 @@
+"""How well an engine does what the network in torch does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from imse.checkpoint import load
+from imse.engine import open_engine
+from imse.signal.spectrum import Floats, analyse, synthesise
+
+
+def agreement_db(engine: str, weights: str | Path, safetensors: Path, signal: Floats) -> float:
+    """Power of what the network in torch makes of a signal over that of the difference of an engine's output from it.
+
+    The network runs between numpy's transforms, as in the engines without torch. With torch's own transform the input
+    differs: the first frame is symmetric, so its phases are 0 or pi, and rounding decides between pi and -pi.
+
+    Args:
+        engine: Its name.
+        weights: A file that it opens, or the name of weights in the package.
+        safetensors: The same network as a safetensors file.
+        signal: [samples] at 16 kHz.
+    """
+    waveform = (signal / np.sqrt(np.mean(signal**2)))[np.newaxis]
+    with torch.inference_mode():
+        magnitude, phase = load(safetensors)(*map(torch.from_numpy, analyse(waveform)))
+    expected = synthesise(magnitude.numpy(), phase.numpy(), len(signal)).astype(np.float64)
+    difference = open_engine(engine, weights, threads=1)(waveform).waveform - expected
+    return float(10 * np.log10(np.sum(expected**2) / np.sum(difference**2)))

@@ -1,0 +1,99 @@
+"""`imse convert` and `imse export` as people run them: what they write enhances alike in every engine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from agreement import agreement_db
+from imse import native
+from imse.signal.spectrum import SAMPLE_RATE
+
+
+def imse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "imse", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], start: str) -> None:
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"imse: {start}")
+
+
+def assert_engines_agree(safetensors: Path, onnx: Path, second: NDArray[np.float32]) -> None:
+    """Both files are one network, to rounding in float32."""
+    assert agreement_db("onnx", onnx, safetensors, second) > 90
+    if native.available():
+        assert agreement_db("native", safetensors, safetensors, second) > 90
+
+
+@pytest.mark.slow
+def test_published_weights(reference: Path, example: Path, recording: NDArray[np.float32], tmp_path: Path) -> None:
+    """Converted and exported, and then a recording enhanced by each engine."""
+    safetensors, onnx = tmp_path / "imse.safetensors", tmp_path / "imse.onnx"
+    converted = imse("convert", reference / "imse_g_best_pesq_3.399", safetensors)
+    assert converted.returncode == 0, converted.stderr
+    assert converted.stdout == f"{safetensors}: 431,388 parameters\n"
+    exported = imse("export", safetensors, onnx)
+    assert exported.returncode == 0, exported.stderr
+    assert exported.stdout == f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB\n"
+    assert_engines_agree(safetensors, onnx, recording[:SAMPLE_RATE])
+
+    outputs = {}
+    for engine, weights in (("torch", safetensors), ("onnx", onnx), ("native", safetensors)):
+        if engine != "native" or native.available():
+            output = tmp_path / f"{engine}.flac"
+            enhanced = imse("enhance", example, "-o", output, "--weights", weights, "--engine", engine)
+            assert enhanced.returncode == 0, enhanced.stderr
+            outputs[engine], _ = soundfile.read(output)
+    expected = outputs.pop("torch")
+    assert len(expected) == len(recording)
+    for engine, output in outputs.items():
+        assert 10 * np.log10(np.sum(expected**2) / np.sum((output - expected) ** 2)) > 50, engine
+
+
+def test_a_new_network(small_weights: Path, recording: NDArray[np.float32], tmp_path: Path) -> None:
+    onnx = tmp_path / "small.onnx"
+    exported = imse("export", small_weights, onnx)
+    assert exported.returncode == 0, exported.stderr
+    assert_engines_agree(small_weights, onnx, recording[:SAMPLE_RATE])
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_an_output_that_exists(command: str, small_weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.write_text("precious")
+    assert_one_line(imse(command, small_weights, output), f"{output}: already there; --overwrite replaces it")
+    assert output.read_text() == "precious"
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_an_output_that_is_replaced(command: str, small_weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.write_text("old")
+    source = shutil.copy(small_weights, tmp_path / "small.safetensors")
+    done = imse(command, source, output, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert output.read_bytes() != b"old"
+    assert sorted(tmp_path.iterdir()) == sorted([output, Path(source)])
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_a_wrong_file(command: str, example: Path, tmp_path: Path) -> None:
+    assert_one_line(imse(command, example, tmp_path / "out"), f"{example}: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_a_missing_file(command: str, tmp_path: Path) -> None:
+    missing = tmp_path / "nothing.pt"
+    assert_one_line(imse(command, missing, tmp_path / "out"), f"{missing}: ")
+    assert not list(tmp_path.iterdir())
