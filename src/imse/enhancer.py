@@ -3,7 +3,8 @@
 A signal is passed over twice: once for its level, by which the network's input is scaled, and once to enhance it. A
 file is decoded in both passes, as a decoded recording of any length does not fit in constant memory.
 Channels are enhanced independently. The network works at 16 kHz; what a recording has above 8 kHz is kept, turned down
-frame by frame as much as the network turned down the band just below.
+frame by frame as much as the network turned down the band just below. What the network makes louder over 0.4 s is
+brought back to the level of the input.
 
 Blocks of samples are [samples, channels] everywhere but in the engines, which take a batch of segments [B, samples].
 """
@@ -25,19 +26,16 @@ from imse.atomic_write import require_writable
 from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
 from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
-from imse.engine.interface import Engine, Enhanced
+from imse.engine.interface import Engine
 from imse.errors import ImseError
+from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
-from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
+from imse.signal.spectrum import SAMPLE_RATE, Floats
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 MOST_CHANNELS = 128
-
-# The band whose gain the high band follows: as near to 8 kHz as the resampler's edge allows.
-_GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
-_GUIDE_FRAMES = 5  # frames (31 ms) over which that gain is averaged, so that hiss does not flutter
 
 # What is louder might overflow float32 on the way: resampling overshoots, and filters add.
 _LOUDEST = 1e37
@@ -90,6 +88,7 @@ class Enhancer:
         if threads < 1:
             raise ImseError(f"threads must be at least 1, not {threads}")
         self._segmentation = SEGMENTATIONS[segments]()
+        self._limits_level = segments != "paper"  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._weights = weights
@@ -221,9 +220,12 @@ class Enhancer:
             if not np.isfinite(enhanced.waveform).all():
                 raise ImseError(f"{self._weights}: damaged weights: the output of the network is not finite")
             parts[0, rows] = enhanced.waveform / scales[rows]
+            spectra = enhanced.noisy, enhanced.magnitude
+            if self._limits_level:
+                parts[0, rows] *= limiting_gain(*spectra, inputs.shape[1])
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = _guide_gain(enhanced, inputs.shape[1])
+                parts[2, rows] = guide_gain(*spectra, inputs.shape[1])
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -289,18 +291,6 @@ def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level
     # What is as quiet as 600 dB below full scale is silence: its factor would overflow.
     scale = np.sqrt(np.divide(samples, power, out=np.ones_like(power), where=power > samples * 1e-60))
     return _Level(samples, scale.astype(np.float32))
-
-
-def _guide_gain(enhanced: Enhanced, samples: int) -> Floats:
-    """The network's gain just below 8 kHz, smoothed, at every sample: [B, samples], at most 1."""
-    before, after = ((m[:, _GUIDE] ** (2 / COMPRESSION)).sum(1) for m in (enhanced.noisy, enhanced.magnitude))
-    gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
-    gain = np.minimum(gain, 1)
-    border = _GUIDE_FRAMES // 2
-    padded = np.pad(gain, [(0, 0), (border, border)], mode="edge")
-    smooth = np.lib.stride_tricks.sliding_window_view(padded, _GUIDE_FRAMES, axis=1).mean(-1)
-    at = np.arange(samples) / HOP_LENGTH
-    return np.stack([np.interp(at, np.arange(len(row)), row) for row in smooth]).astype(np.float32)
 
 
 def _check_rate(sample_rate: int) -> None:

@@ -1,0 +1,70 @@
+"""Gains over time, from compressed magnitudes before and after enhancement."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
+
+# The band whose gain the band above 8 kHz follows: as near to 8 kHz as the resampler's edge allows.
+_GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
+_GUIDE_FRAMES = 5  # 31 ms, so that hiss does not flutter
+
+_LIMIT_FRAMES = 65  # 0.4 s: within it, parts of noise and speech that cancel each other are balanced by others
+_LIMIT = 10 ** (0.5 / 10)  # of the power after enhancement to that before
+
+
+def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
+    """The network's gain just below 8 kHz, smoothed.
+
+    Args:
+        noisy: Compressed magnitude before [B, 256, T].
+        enhanced: Compressed magnitude after [B, 256, T].
+        samples: Length of the signal.
+
+    Returns:
+        Gain at every sample [B, samples], from 0 to 1.
+    """
+    before, after = (_power(magnitude[:, _GUIDE]) for magnitude in (noisy, enhanced))
+    gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
+    return _at_samples(_smoothed(np.minimum(gain, 1), _GUIDE_FRAMES), samples)
+
+
+def limiting_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
+    """The gain that keeps enhancement from making a signal louder: removing noise can only lower its power.
+
+    The network's mask reaches 2, which is 20 dB. Where the power over 0.4 s rises by more than 0.5 dB, it is lowered to
+    that.
+
+    Args:
+        noisy: Compressed magnitude before [B, 256, T].
+        enhanced: Compressed magnitude after [B, 256, T].
+        samples: Length of the signal.
+
+    Returns:
+        Gain at every sample [B, samples], from 0 to 1, and 1 wherever nothing is limited.
+    """
+    before, after = (_smoothed(_power(magnitude), _LIMIT_FRAMES) for magnitude in (noisy, enhanced))
+    allowed = _LIMIT * before
+    gain = np.sqrt(np.divide(allowed, after, out=np.ones_like(after), where=after > allowed))
+    return _at_samples(gain, samples)
+
+
+def _power(magnitude: Floats) -> Floats:
+    """Power of each frame of compressed magnitudes [B, bins, T]: [B, T]."""
+    power: Floats = (magnitude ** (2 / COMPRESSION)).sum(1)
+    return power
+
+
+def _smoothed(rows: Floats, frames: int) -> Floats:
+    """Moving average over an odd number of frames of rows [B, T], whose ends are repeated."""
+    border = frames // 2
+    padded = np.pad(rows, [(0, 0), (border, border)], mode="edge")
+    average: Floats = np.lib.stride_tricks.sliding_window_view(padded, frames, axis=1).mean(-1)
+    return average
+
+
+def _at_samples(rows: Floats, samples: int) -> Floats:
+    """Values of frames [B, T] at every sample between them: [B, samples]."""
+    at = np.arange(samples) / HOP_LENGTH
+    return np.stack([np.interp(at, np.arange(len(row)), row) for row in rows]).astype(np.float32)
