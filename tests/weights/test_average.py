@@ -18,6 +18,7 @@ from imse import checkpoint
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.weights.average import average
+from imse.weights.info import describe
 
 CONFIG = NetworkConfig(channels=8, blocks=1)
 
@@ -62,6 +63,7 @@ def test_the_file_names_its_parents_and_what_is_known_of_it(files: list[Path], t
         hashlib.sha256(file.read_bytes()).hexdigest() for file in files[:2]
     ]
     assert metadata["license"] == "MIT"
+    assert "parents        0.25 of one, 0.75 of two" in describe(output)
 
 
 def test_other_processes_write_the_same_bytes(files: list[Path], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def info(
     Example: imse info --weights mine.safetensors
     """
     from imse.engine import ENGINES
-    from imse.weights import find
+    from imse.weights import find, names
     from imse.weights import info as information
 
     if compare:
@@ -27,3 +27,4 @@ def info(
     else:
         engine = ENGINES["torch" if find_spec("torch") else "onnx"]
         typer.echo(information.describe(find(weights, engine.suffix)))
+        typer.echo(f"\nWeights in the package: {', '.join(names())} (--weights NAME)")

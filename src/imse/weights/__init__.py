@@ -8,6 +8,8 @@ from imse.errors import ImseError
 
 # Key of a file's metadata under which its network's configuration lies, as JSON.
 CONFIG_KEY = "imse.network"
+# Key under which a mean of weights names its parents, as JSON.
+PARENTS_KEY = "parents"
 
 _FOLDER = Path(__file__).parent
 
@@ -30,5 +32,9 @@ def find(weights: str | Path, suffix: str) -> Path:
         return path
     if path.is_dir():
         raise ImseError(f"{path}: a folder; --weights takes a file or a name")
-    names = ", ".join(sorted(file.stem for file in _FOLDER.glob(f"*{suffix}")))
-    raise ImseError(f"{weights}: no such weights: give a file, or one of {names}")
+    raise ImseError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
+
+
+def names() -> list[str]:
+    """Names of the weights in the package."""
+    return sorted(file.stem for file in _FOLDER.glob("*.safetensors"))

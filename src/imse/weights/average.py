@@ -21,10 +21,8 @@ from safetensors.numpy import load
 
 from imse.atomic_write import atomic_write
 from imse.errors import ImseError
-from imse.weights import CONFIG_KEY
+from imse.weights import CONFIG_KEY, PARENTS_KEY
 from imse.weights.serialization import serialize
-
-PARENTS_KEY = "parents"
 
 Tensors = dict[str, NDArray[Any]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imse.errors import ImseError
-from imse.weights import CONFIG_KEY
+from imse.weights import CONFIG_KEY, PARENTS_KEY
 
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
@@ -111,8 +111,16 @@ def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]
     return [
         ("weights", f"{weights} ({weights.stat().st_size / 1e6:.1f} MB)"),
         ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
-        *((name.replace("_", " "), value) for name, value in stated.items()),
+        *((name.replace("_", " "), _mean(value) if name == PARENTS_KEY else value) for name, value in stated.items()),
     ]
+
+
+def _mean(parents: str) -> str:
+    """What `imse.weights.average` wrote of the parents, for people."""
+    try:
+        return ", ".join(f"{parent['share']:.3g} of {parent['name']}" for parent in json.loads(parents))
+    except (KeyError, TypeError, ValueError):
+        return parents
 
 
 def _onnx_metadata(weights: Path) -> dict[str, str]:
