@@ -160,9 +160,8 @@ def test_a_network_that_amplifies_does_not_make_a_recording_louder(recording: Fl
 
     torch.manual_seed(1)
     network = IMSE(NetworkConfig(channels=8, blocks=1))
-    with torch.no_grad():
-        network.magnitude_decoder.out.weight.zero_()
-        network.magnitude_decoder.out.bias.fill_(50)
+    for parameter, value in zip(network.magnitude_decoder.out.parameters(), (0, 50), strict=True):
+        torch.nn.init.constant_(parameter, value)
     save(network, tmp_path / "louder.safetensors")
     rms_db = {
         segments: 20
