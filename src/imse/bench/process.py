@@ -14,7 +14,7 @@ from imse.errors import ImseError
 
 
 class Usage(NamedTuple):
-    """Resources that a process used. Processor time and memory are None if the system does not report them (Windows)."""
+    """Resources that a process used. Processor time and memory are None where the system does not tell (Windows)."""
 
     wall_seconds: float
     cpu_seconds: float | None

@@ -76,7 +76,7 @@ def _turn() -> Took:
 
 
 def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
-    """Enhance a signal [samples] at 16 kHz. The result is the seconds to open, those of a first call, and its output."""
+    """Enhance a signal [samples] at 16 kHz. The result: seconds to open, seconds of a first call, and its output."""
     started = time.perf_counter()
     from imse.enhancer import Enhancer
     from imse.signal.spectrum import SAMPLE_RATE
