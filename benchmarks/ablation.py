@@ -1,11 +1,11 @@
-"""The paper's ablation: train the four combinations of attention and embedding alike, and score them.
+"""The paper's ablation: train the four combinations of attention and embedding with equal settings, and score them.
 
     python benchmarks/ablation.py --test ../shared/data/test/voicebank_demand
     python benchmarks/ablation.py --test DIR --set network.channels=16 --set network.blocks=4 --set optim.steps=100000
 
-Every recipe of recipes/ablation is trained; what its best weights make of DIR/noisy is scored against DIR/clean. The
-table, with confidence intervals and the systems compared pair by pair, is printed and written to
-scores.json in a folder of runs/ablation that is named by the settings. A run that was interrupted goes on.
+It trains every recipe of recipes/ablation, enhances DIR/noisy with the best weights, and scores the results against
+DIR/clean. It prints means with confidence intervals and comparisons file by file, and writes them to scores.json in
+a folder of runs/ablation that is named by the settings. Interrupted runs continue.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RUNS = Path("runs", "ablation")
 
 
 def imse(*arguments: str | Path) -> None:
-    """Run a command of the package; its failure ends this script."""
+    """Run a command of the package; a failure ends this script."""
     subprocess.run([sys.executable, "-m", "imse", *map(str, arguments)], check=True)
 
 

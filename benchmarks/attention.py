@@ -1,10 +1,10 @@
-"""The cost of each attention from 1 to 60 seconds of audio: linear in the number of positions.
+"""Time of each attention for 1 to 60 seconds of audio. Its cost is linear in the number of positions.
 
     python benchmarks/attention.py
 
-One attention of the full-resolution level (16 channels; 160 frames per second by 128 bins), forward, on one thread.
-All are timed in turns, and the fastest of the turns is kept. Softmax attention, which they replace, is timed for one
-second alone: its cost is quadratic.
+The forward pass of one attention of the full-resolution level (16 channels; 160 frames per second by 128 bins), on one
+thread. The attentions are timed in turns, and the fastest turn counts. Softmax attention, which they replace, is timed
+for one second only, because its cost is quadratic.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def softmax(x: Tensor, _table: Tensor) -> Tensor:
-    """Softmax attention with heads of the same width: the matrix products alone."""
+    """Softmax attention with heads of the same width, without projections."""
     heads = x.view(1, CHANNELS // HEAD_SIZE, HEAD_SIZE, -1).transpose(2, 3).contiguous()
     return F.scaled_dot_product_attention(heads, heads, heads)
 

@@ -1,9 +1,9 @@
-"""Deformable convolution as a sum over 5x5 (`imse.nn.deformable`) against the textbook gather of four corners.
+"""Deformable convolution as a sum over 5x5 (`imse.nn.deformable`), compared with the usual gather of four corners.
 
     python benchmarks/deformable.py
 
-Forward, and forward with backward, of one 1.92 s segment at MUSE's three resolutions, on one thread; both sides are
-timed in turns, and the fastest of the turns is kept. The error is against the gather in float64.
+The forward pass, and forward with backward, of one 1.92 s segment at MUSE's three resolutions, on one thread. Both are
+timed in turns, and the fastest turn counts. Errors are relative to the gather in float64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROUNDS = 7
 
 
 def gather(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """One tap after the other, four corners each, corners outside the map counting zero."""
+    """One tap after the other, four corners each. Corners outside the map are zero."""
     frames, bins = x.shape[2:]
     row, column = torch.arange(frames).view(-1, 1), torch.arange(bins)
     out = torch.zeros_like(x)

@@ -1,10 +1,10 @@
-"""What weights do to recordings that are not like the test sets: do they harm?
+"""Scores of weights on recordings unlike the test sets: does enhancement harm them?
 
     python benchmarks/harm.py RECIPE [--weights NAME|FILE] [--music FILE ...]
 
-Voices and noises are those that the recipe holds out. Every condition is scored before and after enhancement, against
-the clean speech. Word errors are those of PocketSphinx (`pip install pocketsphinx jiwer`, its model is in the package)
-against its own transcript of the clean recording, so that they count what noise and enhancement change.
+Voices and noises are those that the recipe holds out. Every condition is scored against the clean speech, before and
+after enhancement. Word errors are those of PocketSphinx (`pip install pocketsphinx jiwer`; the package has its model)
+relative to its own transcript of the clean recording, so that they count only changes by noise and enhancement.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from imse.train.validation import Utterance, mix_utterances
 MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
 SEED = 11
 _FRAME = 320  # 20 ms
-_PAUSE_DB = -40.0  # of a frame of clean speech, relative to its loudest one
+_PAUSE_DB = -40.0  # a frame of clean speech below this is a pause; relative to the loudest frame
 
 Change = Callable[[Utterance, int], Utterance]  # of a mixture and its number
 
 
 def pauses_db(before: Floats, after: Floats, clean: Floats) -> float:
-    """By how much sound is lowered in the pauses of the clean speech, in dB; nan where there are none."""
+    """Attenuation in the pauses of the clean speech, in dB; nan without pauses."""
     power = [np.square(x[: len(x) // _FRAME * _FRAME].reshape(-1, _FRAME)).mean(1) for x in (before, after, clean)]
     pause = power[2] < power[2].max() * 10 ** (_PAUSE_DB / 10)
     if not pause.any():
@@ -47,7 +47,7 @@ def pauses_db(before: Floats, after: Floats, clean: Floats) -> float:
 
 
 def in_rooms(count: int) -> Change:
-    """Speech in simulated rooms; clean are the direct sound and the first 50 ms."""
+    """Speech in simulated rooms. The clean speech has the direct sound and the first 50 ms of the response."""
     responses, early = simulate(count, SEED)
 
     def change(utterance: Utterance, number: int) -> Utterance:

@@ -1,8 +1,8 @@
-"""Peak memory and speed of `imse enhance` against the length of a recording.
+"""Peak memory and speed of `imse enhance` for recordings of several lengths.
 
     python benchmarks/long_file.py [--weights FILE] [--minutes 1 10 60]
 
-Each length is a process of its own, which enhances the example over and over again to a WAV file.
+Each length runs in a new process, which enhances a WAV file of the repeated example.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "dishes.flac"
 
 
 def measure(minutes: float, weights: str) -> Usage:
-    """What one process takes for a recording of `minutes`."""
+    """Resources of one process that enhances a recording of `minutes`."""
     samples, sample_rate = soundfile.read(EXAMPLE, dtype="int16")
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.wav"), Path(folder, "out.wav")

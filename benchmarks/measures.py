@@ -1,7 +1,7 @@
-"""Time of the composite measures' parts (LLR, WSS, segmental SNR), ours against a plain loop over frames.
+"""Time of the parts of the composite measures (LLR, WSS, segmental SNR), compared with a plain loop over frames.
 
-Both score the same recordings in turns in one run, on one thread each, so that only the ratio depends on the machine.
-The loop is `benchmarks/per_frame.py`: the classical script's work, one frame after the other.
+Both score the same recordings in turns in one run, on one thread each. The ratio is then almost independent of other
+load. The loop is `benchmarks/per_frame.py`, which computes one frame after the other, as the classical script does.
 
     python benchmarks/measures.py --clean CLEAN --noisy NOISY
 """
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Processor time, which other programs on the machine disturb less than the clock's."""
+    """Processor time, which depends less on other load than wall time."""
     start = time.process_time()
     work()
     return time.process_time() - start

@@ -1,6 +1,6 @@
-"""The composite measures' parts written the plain way, frame by frame and band by band, to check and time ours against.
+"""The parts of the composite measures as plain loops over frames and bands, to test and time `imse.evaluate`.
 
-Nothing is shared with `imse.evaluate` but the published constants, retyped here.
+It shares no code with `imse.evaluate`. The published constants are typed again here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BANDWIDTHS = (
 
 
 def composite_parts(clean: Floats, enhanced: Floats) -> dict[str, float]:
-    """LLR and WSS as the composite measures take them, and segmental SNR in dB."""
+    """LLR and WSS as in the composite measures, and segmental SNR in dB."""
     filters = np.array(_filters())
     llr, wss, ssnr = [], [], []
     for start in range(0, (len(clean) - _LENGTH) // _HOP * _HOP, _HOP):

@@ -1,8 +1,8 @@
-"""How to cut a signal: PESQ of segment lengths, overlaps and treatments of short clips, on mixtures of data/train.
+"""PESQ of several ways to cut a signal into segments and to extend short clips, on mixtures of data/train.
 
     python benchmarks/segments.py ../shared/data/train imse.onnx > segments.tsv
 
-Speech and noise are drawn by a fixed seed; the test pairs are not touched. docs/enhancer.md says what was chosen.
+Speech and noise are drawn with a fixed seed; the test pairs are not used. docs/enhancer.md gives the results.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Extension(OverlappingSegments):
-    """Overlapping segments with another way to lengthen short clips; None leaves them short."""
+    """Overlapping segments with another way to extend short clips; None does not extend them."""
 
     mode: str | None = "symmetric"
 
@@ -50,7 +50,7 @@ class Extension(OverlappingSegments):
 
 
 def candidates() -> dict[str, tuple[Segmentation, tuple[str, ...]]]:
-    """What is compared, and on which durations."""
+    """Ways to cut signals, by name, and the durations that each is scored on."""
     longer = ("medium", "long")
     found: dict[str, tuple[Segmentation, tuple[str, ...]]] = {"paper": (PaperSegments(), ("short", *longer))}
     for name, mode in (("as it is", None), ("zeros", "constant"), ("mirror", "symmetric"), ("repeat", "wrap")):
@@ -63,7 +63,7 @@ def candidates() -> dict[str, tuple[Segmentation, tuple[str, ...]]]:
 
 
 def mixtures(folder: Path) -> Iterator[Mixture]:
-    """Speech of held-in voices in noise of 0 to 15 dB, at fixed durations."""
+    """Speech of training voices in noise at an SNR of 0 to 15 dB, in the three classes of `SECONDS`."""
     with (folder / "MANIFEST.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     rng = np.random.default_rng(7)
@@ -85,7 +85,7 @@ def mixtures(folder: Path) -> Iterator[Mixture]:
 
 
 def score(engine: OnnxEngine, segmentation: Segmentation, mixture: Mixture) -> float:
-    """Wide-band PESQ of what the network makes of a mixture; NaN where PESQ finds no speech."""
+    """Wide-band PESQ of a mixture as enhanced by the network; NaN if PESQ finds no speech."""
     scale = np.float32(1 / np.sqrt(np.mean(np.square(mixture.noisy, dtype=np.float64))))
 
     def network(segments: list[Floats]) -> list[Floats]:

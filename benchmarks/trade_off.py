@@ -1,10 +1,10 @@
-"""What means of weights score on two kinds of held-out mixtures: the trade-off by which their shares are chosen.
+"""Scores of means of weights on two kinds of held-out mixtures, to choose the shares of a mean.
 
     python benchmarks/trade_off.py RECIPE A.safetensors [B.safetensors ...] [--weights 1,1 --weights 1,3 ...]
 
-Voices and noises are those that the recipe holds out. "recorded" are voices with the noise floor of their recording
-left in, as in VoiceBank+DEMAND, at 2.5 to 17.5 dB: all sources that the recipe does not denoise. "denoised" are the
-others, without their floor, as in DNS-2020, at 0 to 20 dB. Without --weights, each file is scored by itself.
+Voices and noises are those that the recipe holds out. "recorded" mixtures have voices with the noise floor of their
+recording, as in VoiceBank+DEMAND, at 2.5 to 17.5 dB: all sources that the recipe does not denoise. "denoised" mixtures
+have the other voices, without noise floor, as in DNS-2020, at 0 to 20 dB. Without --weights, each file is scored alone.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from imse.weights.average import average
 
 MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
 SNR_DB = {"recorded": (2.5, 7.5, 12.5, 17.5), "denoised": (0.0, 5.0, 10.0, 15.0, 20.0)}
-SEED = 5  # other mixtures than those of the runs' own validations
+SEED = 5  # gives other mixtures than the validations during training
 
 
 def held_out(recipe_path: str, count: int) -> dict[str, list[Utterance]]:
-    """Mixtures of each kind of held-out voices with held-out noises."""
+    """Mixtures of held-out voices and noises, by kind."""
     recipe = read(recipe_path)
     cache = Path(recipe.data.cache) if recipe.data.cache else None
     recordings = split_manifest(recipe.data).held_out
@@ -48,7 +48,7 @@ def held_out(recipe_path: str, count: int) -> dict[str, list[Utterance]]:
 
 
 def scores(weights: Path | str, utterances: Sequence[Utterance], pool: ProcessPoolExecutor) -> dict[str, list[float]]:
-    """Each of `MEASURES`, and the reduction in pauses, of each utterance as `imse enhance` makes it."""
+    """Scores of all utterances as enhanced by `imse enhance`: `MEASURES`, and the reduction in pauses."""
     size = -(-len(utterances) // processors())
     parts = [utterances[start : start + size] for start in range(0, len(utterances), size)]
     rows = [row for part in pool.map(_score, [weights] * len(parts), parts) for row in part]

@@ -1,10 +1,10 @@
-"""Forward and gradient of the network, with compiled kernels (`imse.train.kernels`) and in plain torch.
+"""Time of a forward and backward pass of the network, with compiled kernels (`imse.train.kernels`) and in plain torch.
 
     python benchmarks/training_step.py
 
 Two segments of 20,300 samples pass through each network, on one thread, without the loss and the optimiser. Both are
 timed in turns, so that other load on the machine affects them equally; the table has the medians of processor time.
-The errors are those of all gradients, plain and compiled, against plain torch in float64, relative to their norm.
+The errors are those of all gradients, plain and compiled, relative to the gradients of plain torch in float64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZES = ((8, 1), (16, 1), (16, 4))
 
 
 def gradients(network: Network, spectrum: list[Tensor]) -> tuple[float, list[Tensor]]:
-    """Processor time of a forward and a backward, and the gradients of the parameters."""
+    """Processor time of one forward and backward pass, and the gradients of the parameters."""
     network.zero_grad()
     start = time.process_time()
     magnitude, phase = network(*spectrum)
@@ -36,7 +36,7 @@ def gradients(network: Network, spectrum: list[Tensor]) -> tuple[float, list[Ten
 
 
 def error(found: list[Tensor], exact: list[Tensor]) -> float:
-    """Of all gradients together."""
+    """Error of all gradients together, relative to their norm."""
     difference = sum(float((a - b).square().sum()) for a, b in zip(found, exact, strict=True))
     return math.sqrt(difference / sum(float(b.square().sum()) for b in exact))
 

@@ -1,4 +1,4 @@
-"""How well an engine does what the network in torch does."""
+"""Agreement of an engine with the network in torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imse.signal.spectrum import Floats, analyse, synthesise
 
 
 def agreement_db(engine: str, weights: str | Path, safetensors: Path, signal: Floats) -> float:
-    """Power of what the network in torch makes of a signal over that of the difference of an engine's output from it.
+    """Ratio, in dB, of the power of the torch network's output to the power of an engine's difference from it.
 
     The network runs between numpy's transforms, as in the engines without torch. With torch's own transform the input
     differs: the first frame is symmetric, so its phases are 0 or pi, and rounding decides between pi and -pi.

@@ -1,4 +1,4 @@
-"""What every test may need: the reference material beside the checkout, a small network, a recording."""
+"""Fixtures for all tests: the reference material beside the checkout, a small network, a recording."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def recording(example: Path) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a small untrained network, as small.safetensors and small.onnx: quick, and as strange as any."""
+    """Weights of a small untrained network, as small.safetensors and small.onnx."""
     import torch
 
     from imse.checkpoint import save

@@ -1,4 +1,4 @@
-"""The picture of the architecture is of this architecture."""
+"""The picture of the architecture is up to date."""
 
 from __future__ import annotations
 

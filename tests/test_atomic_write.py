@@ -1,4 +1,4 @@
-"""A file appears under its name whole or not at all, whatever happens meanwhile."""
+"""A file appears under its name whole or not at all, whatever error occurs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening and saving weights: what is published, what is ours, and everything else."""
+"""Opening and saving weights: published files, our own files, and errors for all others."""
 
 from __future__ import annotations
 

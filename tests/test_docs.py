@@ -1,8 +1,8 @@
-"""The documents tell the truth: what they show is run.
+"""The documents are correct: their examples run, and their links and paths exist.
 
-Blocks of ```python are executed, lines of ```bash that call `imse` are run, both in a folder with the files that the
-documents speak of. What cannot be run here (hours of training, a corpus) stands in ```text; of such lines that call
-`imse`, the command and its options must exist.
+Blocks of ```python are executed, and lines of ```bash that call `imse` are run, in a folder with the files that the
+documents name. Commands that cannot run here (hours of training, a corpus) are in ```text; if they call `imse`, the
+command and its options must exist.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _imse_lines(language: str) -> list[str]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, example: Path, small_weights: Path) -> Path:
-    """A folder with the files that the documents speak of."""
+    """A folder with the files that the documents name."""
     samples, sample_rate = soundfile.read(example)
     rng = np.random.default_rng(0)
     for folder in ("clean", "noisy", "enhanced", "recordings", "mine", "theirs"):
@@ -87,7 +87,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_the_architecture_names_what_exists() -> None:
-    """Every path in ARCHITECTURE.md is there, and what it calls planned is not there yet."""
+    """Every path in ARCHITECTURE.md exists, except those marked as planned, which do not exist yet."""
     text = (_ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     named = re.findall(r"`([\w./-]+(?:/|\.(?:py|md|toml|cpp|h)))`( \(planned\))?", text)
     assert len(named) > 40

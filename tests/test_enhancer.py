@@ -309,10 +309,10 @@ def test_torch_engine_takes_batches(small_weights: Path, recording: Floats) -> N
 
 
 def test_no_seam_can_be_heard(published: Enhancer, published_weights: Path, data: Path) -> None:
-    """At the joins, segments differ from each other no more than the signal enhanced at once does anywhere else.
+    """At the joins, the output differs from the signal enhanced at once no more than elsewhere.
 
-    The difference to the network's answer to the whole recording is measured per 10 ms; around the joins its median
-    may not exceed what 90 % of the other frames have.
+    The difference is measured per 10 ms. Its median around the joins may not exceed the 90th percentile of the other
+    frames.
     """
     x, _ = soundfile.read(data / "test" / "dns2020_no_reverb" / "noisy" / "fileid_14.flac", dtype="float32")
     scale = np.float32(1 / np.sqrt(np.square(x).mean()))
@@ -323,14 +323,14 @@ def test_no_seam_can_be_heard(published: Enhancer, published_weights: Path, data
     joins = [segment.begin // 160 + i for segment in list(segmentation.plan(len(x)))[1:] for i in range(-2, 12)]
     assert len(joins) == 2 * 14
     assert np.median(frames[joins]) <= np.quantile(np.delete(frames, joins), 0.9)
-    # A hard cut, for comparison, is heard as a step: the cross-fade leaves none.
+    # A hard cut makes a step; the cross-fade does not.
     steps = np.abs(np.diff(difference))
     at_joins = max(steps[segment.begin - 1] for segment in list(segmentation.plan(len(x)))[1:])
     assert at_joins <= np.quantile(steps, 0.999)
 
 
 def test_high_band_follows_speech(published: Enhancer, data: Path) -> None:
-    """At 48 kHz: what is above 8 kHz stays while somebody speaks and is turned down with the noise in pauses."""
+    """At 48 kHz, the band above 8 kHz is kept during speech and attenuated in pauses."""
     clean, _ = soundfile.read(data / "test" / "voicebank_demand" / "clean" / "p232_009.flac", dtype="float32")
     wide = soxr.resample(clean, 16_000, 48_000)
     # What speech has above 8 kHz resembles what it has below: its 4 to 8 kHz moved up by 4 kHz.

@@ -1,4 +1,4 @@
-"""The compiled engine is the network of `imse.nn`, whatever the size, the threads and the instruction set."""
+"""The compiled engine computes the network of `imse.nn` for all sizes, thread numbers and instruction sets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def spectra(frames: int, bins: int) -> tuple[Floats, Floats]:
 
 
 def shaken(config: NetworkConfig) -> Network:
-    """A network all of whose parameters matter: none is the zero or the one that it starts as."""
+    """A network whose parameters all have an effect: none has its initial value of zero or one."""
     network = IMSE(config).eval()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -285,7 +285,7 @@ def test_spectra_of_another_shape(tensors: dict[str, NDArray[np.float32]]) -> No
 
 
 def test_more_threads_than_processors(tensors: dict[str, NDArray[np.float32]]) -> None:
-    """So many could not be started; the result is that of one."""
+    """So many threads cannot be started. The result is that of one thread."""
     few, many = NativeNetwork(8, 1, 256, tensors), NativeNetwork(8, 1, 256, tensors, 10**6)
     for ours, theirs in zip(few.run(*spectra(9, 256)), many.run(*spectra(9, 256)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -300,7 +300,7 @@ def test_neither_copied_nor_pickled(tensors: dict[str, NDArray[np.float32]]) -> 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_used_in_a_forked_process(tensors: dict[str, NDArray[np.float32]], tmp_path: Path) -> None:
-    """Threads do not come along; the child starts its own."""
+    """Threads do not survive a fork, so the child starts its own."""
     save_file(tensors, tmp_path / "tensors.safetensors")
     script = f"""
 import os

@@ -1,4 +1,4 @@
-"""Lint, format and types: part of the tests, so that one command says whether a change is good."""
+"""Lint, format and types, as part of the tests, so that one command checks everything."""
 
 from __future__ import annotations
 

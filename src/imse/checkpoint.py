@@ -1,6 +1,6 @@
-"""Opening and saving weights: the files the authors published, and our own safetensors files.
+"""Open and save weights: the files that the authors published, and our own safetensors files.
 
-Our files carry the network's configuration, and what is known of the weights' origin, in their metadata.
+The metadata of our files has the network's configuration and the origin of the weights.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from imse.weights.upstream import config_of, renamed
 
 
 class CheckpointError(ImseError, ValueError):
-    """A file that does not hold weights of a network of this family; the message says what is wrong with it."""
+    """A file without weights of a network of this family; the message says what is wrong with it."""
 
 
 def load(path: str | Path) -> Network:
     """Open weights as a network in evaluation mode, on the CPU, in float32.
 
     Args:
-        path: A file the authors of IMSE or MUSE published (a pickled ``{"generator": tensors}``, of which nothing but
-            tensors is unpickled) or one of our safetensors files. Either says which network it is of.
+        path: A file that the authors of IMSE or MUSE published (a pickled ``{"generator": tensors}``; only tensors are
+            unpickled), or one of our safetensors files. The network's configuration follows from the file.
 
     Raises:
         OSError: The file cannot be read.
@@ -41,10 +41,10 @@ def load(path: str | Path) -> Network:
 
 
 def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
-    """As `load`, with what the file says of its weights' origin (empty for a published file)."""
+    """As `load`, with the file's metadata on the origin of the weights (empty for a published file)."""
     path = Path(path)
     with path.open("rb"):
-        pass  # what cannot be opened is said by the system's own error, which names the file
+        pass  # raises the system's own error, which names the file
     tensors, metadata = _read_safetensors(path)
     if tensors is None:
         published = _read_published(path)
@@ -62,12 +62,12 @@ def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None 
 
     Args:
         network: The network.
-        path: The file to write, replaced if there; missing folders are made.
-        metadata: What is known of the weights' origin: name, licence, training data, ...
+        path: The file to write. An existing file is replaced, and missing folders are created.
+        metadata: Origin of the weights: name, licence, training data, ...
 
     Raises:
         OSError: The file cannot be written.
-        ImseError: A device or a pipe, or another run writes the file at the same time.
+        ImseError: The path is a device or a pipe, or another process is writing the file.
     """
     config = json.dumps(asdict(network.config))
     tensors = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
@@ -89,7 +89,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor] | None, dict[str, s
 def _read_published(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the bytes of a file that is no pickle make the unpickler do
+    except Exception as error:  # the unpickler may raise anything on arbitrary bytes
         raise CheckpointError(f"{path}: neither a safetensors file nor a published checkpoint, or damaged") from error
     generator = content.get("generator") if isinstance(content, dict) else None
     if not isinstance(generator, dict) or not all(
@@ -109,7 +109,7 @@ def _config(text: str | None, path: Path) -> NetworkConfig:
 
 
 def _unfilled(config: NetworkConfig, path: Path) -> Network:
-    """A network without memory for its parameters: what a file says is compared before anything is allocated."""
+    """A network without memory for its parameters, so that names and shapes are checked before allocation."""
     try:
         with torch.device("meta"):
             return Network(config)

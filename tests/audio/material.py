@@ -37,7 +37,7 @@ def open_writer_like(target: Path, info: AudioInfo) -> AbstractContextManager[Wr
 
 
 def rewrite(source: Path, target: Path, frames_per_block: int = 5000) -> None:
-    """What the enhancer does, without enhancing."""
+    """Read a file and write it as the enhancer does, without enhancing."""
     with open_reader(source) as reader:
         reader.count()
         with open_writer_like(target, reader.info) as writer:
@@ -46,7 +46,7 @@ def rewrite(source: Path, target: Path, frames_per_block: int = 5000) -> None:
 
 
 def lag(first: Floats, second: Floats) -> int:
-    """By how many samples the first signal is behind the second."""
+    """Delay of the first signal relative to the second, in samples."""
     size = len(first) + len(second)
     spectrum = np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size))
     peak = int(np.argmax(np.fft.irfft(spectrum, size)))
@@ -55,7 +55,7 @@ def lag(first: Floats, second: Floats) -> int:
 
 @contextmanager
 def not_root() -> Iterator[None]:
-    """Root may write anywhere: be nobody for a while."""
+    """Run as the user `nobody` within the block, as root may write anywhere."""
     if os.geteuid() != 0:
         yield
         return

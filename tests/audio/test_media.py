@@ -1,4 +1,4 @@
-"""Files that only FFmpeg reads: m4a, and videos, whose pictures come out as they went in."""
+"""Files that only FFmpeg reads: m4a, and videos, whose pictures are not changed."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_lossy_sound_keeps_codec_length_and_alignment(
 
 @pytest.mark.parametrize("frames", [1_024, 2_000, 50_000, 50_001, 51_199])
 def test_edit_lists_cut_to_the_sample(frames: int, tmp_path: Path) -> None:
-    """An input whose length is no multiple of the encoder's frames, as phones make them."""
+    """The length of the input is not a multiple of the encoder's frames, as in recordings by phones."""
     source, target, again = tmp_path / "in.wav", tmp_path / "out.m4a", tmp_path / "again.m4a"
     soundfile.write(source, speechlike(frames, 44_100), 44_100)
     rewrite(source, target)

@@ -1,4 +1,4 @@
-"""Finding, opening and naming files; standard input and output; one line for everything that can be wrong."""
+"""Finding, opening and naming files; standard input and output; errors of one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `imse bench` is made of: worker processes that answer or say why not, and the signal that they enhance."""
+"""The parts of `imse bench`: worker processes, their errors, and the test signal."""
 
 from __future__ import annotations
 

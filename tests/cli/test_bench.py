@@ -40,7 +40,7 @@ def assert_spread(found: dict[str, float]) -> None:
 
 
 def assert_complete(record: dict[str, Any], *, threads: tuple[int, ...]) -> None:
-    """Every field is there; every engine is either timed with all settings, or left out with a reason."""
+    """The JSON has every field. Every engine is either timed with all settings or left out with a reason."""
     assert list(record) == RECORD
     assert_spread(record["product_gmacs"])
     opened = [model["engine"] for model in record["models"]]
@@ -64,7 +64,7 @@ def assert_complete(record: dict[str, Any], *, threads: tuple[int, ...]) -> None
 
 @pytest.mark.slow
 def test_beside_torch(small_weights: Path, tmp_path: Path) -> None:
-    """An .onnx and its .safetensors: each engine takes what it can open, and all do what torch does."""
+    """With an .onnx and its .safetensors, each engine measures those that it can open, and all agree with torch."""
     files = ("--weights", small_weights, "--weights", small_weights.with_suffix(".onnx"))
     done = bench(*files, *QUICK, "--threads", "1", "--json", tmp_path / "out" / "bench.json")
     assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_beside_torch(small_weights: Path, tmp_path: Path) -> None:
 
 
 def test_without_torch(small_onnx: Path, tmp_path: Path) -> None:
-    """What needs no torch is measured, and a line says what to install for the comparison."""
+    """Without torch, the other engines are measured, and a line says what to install for the comparison."""
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n")
     json_file = tmp_path / "bench.json"
     threads = ("--threads", "1", "--threads", "2")

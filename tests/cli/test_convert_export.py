@@ -1,4 +1,4 @@
-"""`imse convert` and `imse export` as people run them: what they write enhances alike in every engine."""
+"""`imse convert` and `imse export` as users run them: their files give equal results in every engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imse enhance` as a user meets it: real processes, real files."""
+"""`imse enhance` as users run it, in new processes on real files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def short(recording: Floats, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def long(recording: Floats, tmp_path: Path) -> Path:
-    """Ten minutes, of which the small network takes its time."""
+    """Ten minutes of audio, which take the small network a while."""
     path = tmp_path / "long.wav"
     with soundfile.SoundFile(path, "w", 16_000, 1) as file:
         for _ in range(113):
@@ -129,7 +129,7 @@ def test_a_folder_of_all_sorts(tmp_path: Path, short: Path, light_weights: Path)
 
 
 def test_odd_names_and_circular_links(tmp_path: Path, short: Path, small_weights: Path) -> None:
-    """A name that is not UTF-8 is a name like any other; a link to itself costs a line, not the rest of the folder."""
+    """A name that is not UTF-8 works. A link to itself is reported, and the rest of the folder is enhanced."""
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     out.mkdir()
@@ -333,7 +333,7 @@ def start_and_wait_for_the_middle(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted(long: Path, light_weights: Path, number: signal.Signals) -> None:
-    """Whatever ends it in mid-file, nothing stands under the output's name; politely asked, nothing at all remains."""
+    """However it is ended, the output does not exist. After SIGINT or SIGTERM no temporary file remains either."""
     output = long.with_name("out.wav")
     process = start_and_wait_for_the_middle(long, "-o", output, "--weights", light_weights)
     process.send_signal(number)

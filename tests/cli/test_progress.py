@@ -1,4 +1,4 @@
-"""Progress bars of `imse enhance`, on what calls itself a terminal."""
+"""Progress bars of `imse enhance`, on a stream that claims to be a terminal."""
 
 from __future__ import annotations
 

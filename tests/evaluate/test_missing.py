@@ -1,4 +1,4 @@
-"""Scores that do not exist: reported with a reason, counted, and in no mean."""
+"""Missing scores: reported with a reason, counted, and excluded from means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are compared, and what is wrong with folders that do not fit together."""
+"""Which files are compared, and the errors for folders that do not match."""
 
 from __future__ import annotations
 

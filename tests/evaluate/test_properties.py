@@ -1,4 +1,4 @@
-"""What must hold for any speech: the ceiling for a copy, and lower scores for more noise."""
+"""Properties for any speech: a copy has the best score, and more noise lowers scores."""
 
 from __future__ import annotations
 

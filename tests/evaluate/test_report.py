@@ -1,4 +1,4 @@
-"""The page: what is in it, and what a real browser makes of it."""
+"""The page: its content, and its behaviour in a real browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = 12
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    """Twelve voices of which the fourth system's file is silent, with names that HTML must not take for its own."""
+    """Twelve voices, with names that HTML has to escape. The fourth enhanced file is silent."""
     root = tmp_path_factory.mktemp("report")
     voices = {f"<b>&{k}.wav": speech(1, k) for k in range(FILES)}
     noisy = {name: voice + noise(voice, 3 * k) for k, (name, voice) in enumerate(voices.items())}

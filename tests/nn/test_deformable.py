@@ -1,4 +1,4 @@
-"""Deformable depthwise convolution: bilinear sampling, its gradients, and what lies outside the map."""
+"""Deformable depthwise convolution: bilinear sampling, its gradients, and zeros outside the map."""
 
 from __future__ import annotations
 

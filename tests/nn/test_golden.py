@@ -1,4 +1,4 @@
-"""The networks against what their authors' code computes with the published weights."""
+"""The networks against outputs of the authors' code with the published weights."""
 
 from __future__ import annotations
 

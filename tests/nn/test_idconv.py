@@ -1,4 +1,4 @@
-"""Inception depthwise convolution: the dense convolution it stands for, and how far it sees."""
+"""Inception depthwise convolution: the equal dense convolution, and the receptive field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every network of the family: sizes, shapes, gradients."""
+"""Properties of every network of the family: sizes, shapes, gradients."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def without_effect(network: Network) -> dict[str, Tensor]:
 
 @every_network
 def test_no_dead_parameters(attention: str, embedding: str) -> None:
-    """Every single element has a gradient, but for 1,249 that are known, and these change nothing."""
+    """Every element has a gradient except 1,249 known ones, which have no effect on the output."""
     torch.manual_seed(1)
     network = Network(NetworkConfig(attention=attention, embedding=embedding)).double()
     spectrum = [x.double() for x in random_spectrum(batch=1, bins=256, frames=48)]
@@ -114,7 +114,7 @@ def test_one_rotary_table_for_each_resolution() -> None:
 )
 @torch.no_grad()
 def test_the_baseline_parts_export_to_onnx(tmp_path: Path, attention: str, embedding: str) -> None:
-    """Equal to torch at sizes that the exporter did not see; MALA and IDConv are exported wherever weights are."""
+    """Equal to torch at sizes that the exporter did not see. Other tests export MALA and IDConv."""
     network = small(attention, embedding)
     export_onnx(network, tmp_path / "network.onnx")
     engine = OnnxEngine(tmp_path / "network.onnx")

@@ -1,4 +1,4 @@
-"""Gains over time: what they are for known magnitudes, and where they leave a signal alone."""
+"""Gains over time for known magnitudes, and cases in which they are 1."""
 
 from __future__ import annotations
 

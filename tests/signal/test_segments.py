@@ -1,4 +1,4 @@
-"""Cutting and joining, with networks simple enough to know the answer."""
+"""Cutting and joining, with networks whose output is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def in_blocks(signal: Floats, length: int) -> Iterator[Floats]:
 
 
 def numbered() -> Callable[[list[Floats]], list[Floats]]:
-    """A network that answers to the first segment with 0, to the second with 1, ..."""
+    """A network whose output is 0 for the first segment, 1 for the second, ..."""
     numbers = iter(range(100))
     return lambda segments: [np.full_like(segment, next(numbers)) for segment in segments]
 
@@ -73,7 +73,7 @@ def test_paper_segments(samples: int) -> None:
 
 
 def test_overlapping_segments_discard_their_borders() -> None:
-    """A network that spoils the 5 samples next to its borders leaves no trace but at the ends of the signal."""
+    """Errors in the 5 samples next to the borders of segments do not reach the output, except at its two ends."""
 
     def spoil(segments: list[Floats]) -> list[Floats]:
         outputs = [segment.copy() for segment in segments]

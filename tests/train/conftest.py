@@ -20,7 +20,7 @@ RATE = 16_000
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tensors this small gain nothing from threads, and lose much where the machine is shared."""
+    """Use one thread: more do not help with small tensors, and slow tests down on a shared machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""Splits and what is wrong with data: every error comes before step 1 and names the file."""
+"""Splits, and errors in data: they are raised before step 1 and name the file."""
 
 from __future__ import annotations
 

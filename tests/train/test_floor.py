@@ -1,4 +1,4 @@
-"""The noise floor of a recording goes, the speech stays."""
+"""The noise floor of a recording is removed, the speech is kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_pauses_become_quieter_and_speech_stays(clean: Floats, floor: Floats) ->
     assert lowered.shape == clean.shape
     silent = pauses(len(clean))
     assert level_db(lowered[silent], floor[silent]) < -9
-    # Speech becomes no more unlike the clean one than it was with the floor.
+    # The speech differs from the clean speech by less than the floor did.
     assert level_db((lowered - clean)[~silent], floor[~silent]) < 0
 
 

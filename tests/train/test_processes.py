@@ -1,4 +1,4 @@
-"""Two processes on the CPU do what one does."""
+"""Two processes on the CPU compute the same as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the discriminator is told of PESQ."""
+"""PESQ as the target of the discriminator, and the metrics of validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes: every key is known and of its type, and those that are checked in can be read."""
+"""Recipes: keys and types are checked, and all recipes in the repository can be read."""
 
 from __future__ import annotations
 

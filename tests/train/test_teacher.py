@@ -30,7 +30,7 @@ def batch() -> Batch:
 
 @pytest.fixture
 def estimate(small_weights: Path, batch: Batch) -> Tensor:
-    """What the teacher makes of each row."""
+    """Output of the teacher for each row."""
     with torch.no_grad():
         magnitude, phase = load(small_weights)(*analyse(batch.noisy))
     return synthesise(magnitude, phase, 4_000)

@@ -1,4 +1,4 @@
-"""`imse data voicebank-demand`: what is missing is said, and what is there ends up at 16 kHz, listed and split."""
+"""`imse data voicebank-demand`: missing files are reported, and the others are resampled, listed and split."""
 
 from __future__ import annotations
 

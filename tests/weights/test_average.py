@@ -1,4 +1,4 @@
-"""The mean of weights: its values, its parents, its bytes, and what is refused."""
+"""The mean of weights: its values, parents, bytes, and errors."""
 
 from __future__ import annotations
 

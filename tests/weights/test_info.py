@@ -1,4 +1,4 @@
-"""`imse info`: what weights say of themselves, and the family side by side."""
+"""`imse info`: the description of weights, and the comparison of the family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes that the exporter leaves to the run, settled when the file is written."""
+"""Shapes that the exporter computes inside the graph become constants where possible."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_computed_shapes(shape: str, constant: list[int]) -> None:
 
 
 def test_a_shape_that_must_be_computed_stays() -> None:
-    """Neither size is the input's at its place, and both are free."""
+    """Two free sizes, neither of which is the input's size at the same axis."""
     before, after = model("frames channels batch bins"), model("frames channels batch bins")
     settle_shapes(after, [[random_maps(2, 12)], [random_maps(3, 20)]])
     assert len(after.graph.node) == len(before.graph.node)

@@ -1,4 +1,4 @@
-"""The weights inside the package: each pair of files is one network, and all engines compute the same with it."""
+"""The weights in the package: each pair of files is one network, and all engines agree on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = sorted(file.stem for file in FOLDER.glob("*.safetensors"))
 # All engines compute in float32, in different orders: 120 dB and more were measured. The torch engine has its own
 # transform, with which the first frame differs (see `agreement`): 47 dB and more.
 LEAST_AGREEMENT_DB = {"torch": 40}
-# What computes in bfloat16 is not meant to give the same samples.
+# An engine in bfloat16 does not give the same samples.
 FLOAT32_ENGINES = [engine for engine in ENGINES if engine != "torch-bf16"]
 
 

@@ -1,4 +1,4 @@
-"""Whole processes of `imse enhance`: time from start to end, processor time, peak memory."""
+"""Wall time, processor time and peak memory of whole processes of `imse enhance`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from imse.errors import ImseError
 
 
 class Usage(NamedTuple):
-    """What a process took; processor time and memory are None where the system does not tell (Windows)."""
+    """Resources that a process used. Processor time and memory are None where the system does not tell (Windows)."""
 
     wall_seconds: float
     cpu_seconds: float | None
-    peak_mib: float | None  # at least the memory of this process, from which Linux counts: measure from a small one
+    peak_mib: float | None  # on Linux at least that of the calling process, so call from a small one
 
 
 def enhance_file(source: Path, target: Path, *options: str) -> Usage:
-    """Run `imse enhance SOURCE -o TARGET` with further options as a process of its own.
+    """Run `imse enhance SOURCE -o TARGET` with further options in a new process.
 
     Raises:
-        ImseError: It failed; the message is its last line.
+        ImseError: The process failed; the message is the last line of its standard error.
     """
     command = [sys.executable, "-m", "imse", "enhance", str(source), "-o", str(target), "--overwrite", *options]
     cpu_seconds = peak_mib = None

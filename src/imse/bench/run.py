@@ -1,4 +1,4 @@
-"""The benchmark: every engine with every setting is opened, takes turns, and is compared."""
+"""The benchmark: open every engine with every setting, measure them in turns, and compare them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from imse.errors import ImseError, describe
 from imse.processors import processors
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 
-BASELINE = "torch"  # the engine that all others are compared with: it runs the network as it is defined
+BASELINE = "torch"  # all other engines are compared with this one, which runs the network as defined in `imse.nn`
 
 Record = dict[str, Any]
-"""Results as they go into JSON; docs/performance.md describes them."""
+"""Results as written to JSON; docs/performance.md describes the keys."""
 
 
 @dataclass
 class _Case:
-    """An engine with a file and one setting; its network is None without torch, which counts multiply-accumulates."""
+    """An engine with a file and one setting. The network is None without torch, as torch counts the operations."""
 
     engine: str
     file: Path
@@ -55,7 +55,7 @@ class _Case:
 
 
 def noisy_speech(seconds: float) -> Floats:
-    """Four syllables per second of a voice of 120 Hz in white noise: [samples] at 16 kHz, always the same."""
+    """A deterministic test signal [samples] at 16 kHz: a voice of 120 Hz, four syllables per second, in white noise."""
     time = np.arange(max(1, round(seconds * SAMPLE_RATE))) / SAMPLE_RATE
     phase = 2 * np.pi * (120 * time + 2 * np.sin(2 * np.pi * time))
     voice = np.sin(4 * np.pi * time).clip(0) * sum(np.sin(k * phase) / k for k in range(1, 31))
@@ -65,19 +65,19 @@ def noisy_speech(seconds: float) -> Floats:
 def bench(
     weights: Sequence[str], seconds: float, rounds: int, threads: Sequence[int], progress: Callable[[str], None]
 ) -> Record:
-    """Measure every engine with all of the weights (names or files) that it can open, and all ways of cutting segments.
+    """Measure every engine with all weights (names or files) that it can open, and with each of `SEGMENTATIONS`.
 
-    Results are medians over the rounds, with the smallest and largest; `progress` is told of every step.
+    Results are the median, minimum and maximum over the rounds. `progress` is called with a description of every step.
 
     Raises:
-        ImseError: Weights that do not exist, or that no engine could open.
-        OSError: The disk.
+        ImseError: Weights do not exist, no engine can open them, or a measured process ended.
+        OSError: A file cannot be written.
     """
     noisy = noisy_speech(seconds)
     try:
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
             cases, left_out = _open(stack, weights, threads, noisy, progress)
-            models: dict[tuple[str, Path], _Case] = {}  # the first case of each
+            models: dict[tuple[str, Path], _Case] = {}  # the first case of each engine and file
             for case in cases:
                 models.setdefault((case.engine, case.file), case)
             multiplier, products = stack.enter_context(Worker(1, product)), []
@@ -114,7 +114,7 @@ def bench(
 def _open(
     stack: ExitStack, weights: Sequence[str], threads: Sequence[int], noisy: Floats, progress: Callable[[str], None]
 ) -> tuple[list[_Case], dict[str, str]]:
-    """All cases that can be opened, until the stack ends; and for each engine that opens nothing why."""
+    """Open all cases, to be closed with the stack. Also returns the reason for each engine that opens nothing."""
     cases: list[_Case] = []
     refused: dict[str, str] = {}
     for name in dict.fromkeys(weights):
@@ -181,7 +181,7 @@ def _timing(case: _Case, cases: Sequence[_Case], seconds: float, product_gmacs: 
     for base in cases:
         same = (base.segments, base.threads, base.network) == (case.segments, case.threads, case.network)
         if base.engine == BASELINE and same and case.network:
-            # On several threads, waiting for each other may count as processor time.
+            # With several threads, threads that wait may use processor time: compare wall time.
             turns = zip(base.took, case.took, strict=True)
             timing["speed_up"] = _spread([a.cpu / b.cpu if case.threads == 1 else a.wall / b.wall for a, b in turns])
             expected = base.worker.found[-1].astype(float)

@@ -1,4 +1,4 @@
-"""A benchmark as tables for the terminal, which fit into 80 columns. The JSON has all ranges."""
+"""A benchmark as tables for the terminal, at most 80 columns wide. Only the JSON has all ranges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from imse.bench.run import Record
 
-# Heading, key of the row, format, and whether the range stands under the median.
+# Heading, key of the row, format, and whether to show the range under the median.
 _Columns = Sequence[tuple[str, str, str, bool]]
 _TIMINGS: _Columns = (
     ("thr.", "threads", "d", False),
@@ -32,7 +32,7 @@ _MODELS: _Columns = (
 
 
 def tables(record: Record) -> Iterator[Table | Text]:
-    """What to print: speed, then files and start-up, then the machine and what was left out."""
+    """Tables and lines to print: speed; files and start-up; the machine; the engines left out."""
     title = f"{record['seconds']:g} s of audio, {record['rounds']} rounds: median [smallest,largest]"
     yield _table(title, record["timings"], ("engine", "weights", "segments"), _TIMINGS)
     title = "imse enhance, 1 s of audio, 1 thread, whole process"

@@ -1,4 +1,4 @@
-"""Worker processes: each opens one task with its own number of threads, then does one turn of it on request."""
+"""Worker processes. Each opens one task with its own number of threads, then runs it once per request."""
 
 from __future__ import annotations
 
@@ -20,33 +20,36 @@ if TYPE_CHECKING:
 
 PRODUCT_SIZE, PRODUCTS_PER_TURN = 1024, 8
 
-Task = tuple[Any, Callable[[], object]]  # what was found when it was opened, and what one turn of it calls
+Task = tuple[Any, Callable[[], object]]  # a result of opening it, and the function to time
 
 
 class Took(NamedTuple):
-    """Seconds that a turn took: processor time of all threads together, and wall time."""
+    """Seconds of one turn: processor time summed over all threads, and wall time."""
 
     cpu: float
     wall: float
 
 
 class Worker(ProcessPoolExecutor):
-    """One process whose libraries use a number of threads. It opens a task at once: `found` is what that found."""
+    """One process whose libraries use a given number of threads.
+
+    It opens the task at construction. `found` is the result of opening it.
+    """
 
     def __init__(self, threads: int, open_task: Callable[..., Task], *arguments: object) -> None:
-        # Ctrl-C ends the process without a traceback of its own.
+        # Without this handler, Ctrl-C would print a traceback of the worker, too.
         super().__init__(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
         with _environment(threads):
             self.found = self.submit(_open, open_task, arguments).result()
 
     def turn(self) -> Took:
-        """Do the task once."""
+        """Run the task once."""
         return self.submit(_turn).result()
 
 
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
-    """What processes started meanwhile inherit: a number of threads, and no GPU, whose time is not processor time."""
+    """Set the number of threads of processes started in this block. They use no GPU, as its time would not count."""
     before = dict(os.environ)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)), CUDA_VISIBLE_DEVICES="")
     try:
@@ -56,7 +59,7 @@ def _environment(threads: int) -> Iterator[None]:
         os.environ.update(before)
 
 
-# What follows runs in the worker. It imports what it needs when it is called, so that opening includes the imports.
+# The rest of the module runs in the worker. Tasks import packages when opened, so that the opening time includes it.
 _do_turn: Callable[[], object]
 
 
@@ -73,7 +76,7 @@ def _turn() -> Took:
 
 
 def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
-    """Enhance a signal [samples] at 16 kHz; finds the seconds of opening and of a first call, and its output."""
+    """Enhance a signal [samples] at 16 kHz. The result: seconds to open, seconds of a first call, and its output."""
     started = time.perf_counter()
     from imse.enhancer import Enhancer
     from imse.signal.spectrum import SAMPLE_RATE
@@ -86,7 +89,7 @@ def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floa
 
 
 def product() -> Task:
-    """Multiply float32 matrices with numpy; finds nothing."""
+    """Multiply float32 matrices with numpy. There is no result."""
     import numpy as np
 
     a, b = np.random.default_rng(0).standard_normal((2, PRODUCT_SIZE, PRODUCT_SIZE), np.float32)
@@ -95,7 +98,7 @@ def product() -> Task:
 
 
 def count(weights: Path) -> Task:
-    """Nothing to time; finds the configuration of the network in a file, its parameters and GMAC per second."""
+    """Describe the network in a file: its configuration, parameters, and GMAC per second of audio. Nothing is timed."""
     from imse.nn.cost import costs
     from imse.weights.info import network_config
 

@@ -1,4 +1,4 @@
-"""The command line: one module per command, each importing what it needs only when it runs."""
+"""The command line: one module per command. Each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend is one line on standard error and exit code 1."""
+    """Run the command line. Errors that a user can fix end it with one line on standard error and exit code 1."""
     try:
         app()
     except ModuleNotFoundError as error:

@@ -14,15 +14,15 @@ def average(
     files: Annotated[list[Path], typer.Argument(help="Two or more safetensors files of one network.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The safetensors file to write.")],
     weights: Annotated[
-        str, typer.Option(metavar="W1,W2,...", help="Weight of each file in the mean. Default: all the same.")
+        str, typer.Option(metavar="W1,W2,...", help="Weight of each file in the mean. Default: equal.")
     ] = "",
     facts: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=TEXT", help="State a fact in the file: name, license, training_data, ..."),
+        typer.Option("--set", metavar="KEY=TEXT", help="Write a fact into the file: name, license, training_data, ..."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
 ) -> None:
-    """Average weights of one network, as of several training runs; the file names its parents.
+    """Average weights files of one network, such as several training runs; the result names its parents.
 
     Example: imse average published.safetensors mine.safetensors --weights 1,3 -o both.safetensors
     """

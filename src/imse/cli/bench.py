@@ -14,22 +14,22 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Weights in the package, or a file; may be given again, as for a network's .onnx and .safetensors. "
-            "Each engine takes what it can open. Default: the weights in the package.",
+            help="Weights in the package, or a file. May be repeated, as for .onnx and .safetensors of one network. "
+            "Each engine measures those that it can open. Default: the weights in the package.",
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of the signal that is enhanced.")] = 10.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that everything is measured, in turns.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of the test signal.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of measurements, in turns.")] = 5,
     threads: Annotated[
         list[int] | None,
-        typer.Option(min=1, metavar="N", help="Processor threads; may be given again. Default: 1, and all."),
+        typer.Option(min=1, metavar="N", help="Processor threads. May be repeated. Default: 1, and all."),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
 ) -> None:
-    """Measure speed, memory and start-up of every engine on this machine, beside the plain network in torch.
+    """Measure speed, memory and start-up of every engine on this machine, and compare with the plain network in torch.
 
-    All engines are measured in turns, so that other load on the machine slows all of them alike. Without imse[torch]
-    there is nothing to compare with, and the rest is measured.
+    The engines are measured in turns, so that other load on the machine slows all of them equally. Without imse[torch]
+    there is no comparison.
 
     Example: imse bench --weights imse.onnx --weights imse.safetensors --json bench.json
     """
@@ -58,7 +58,7 @@ def bench(
         console = Console()
         for table in tables(record):
             console.print(table)
-    finally:  # a closed pipe, as of `| head`, costs no file
+    finally:  # write the file even if printing fails, as into a closed pipe (`| head`)
         if json:
             with atomic_write(json) as file:
                 file.write(dumps(record, indent=1, allow_nan=False).encode())

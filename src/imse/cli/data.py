@@ -1,4 +1,4 @@
-"""`imse data`: corpora made ready for training."""
+"""`imse data`: prepare corpora for training."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ data = typer.Typer(name="data", help="Check and prepare corpora for training.", 
 
 @data.callback()
 def _root() -> None:
-    """Keep `voicebank-demand` a command of its own, as a single command would swallow its name."""
+    """Make `voicebank-demand` a subcommand: without a callback, typer drops the name of a single command."""
 
 
 @data.command("voicebank-demand")
 def voicebank_demand(
     root: Annotated[Path, typer.Argument(help="Folder with the four unpacked folders of the corpus.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder to write to; ROOT/imse by default.")
+        Path | None, typer.Option("-o", "--output", help="Folder to write to. Default: ROOT/imse.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Files resampled at a time.", min=1)] = 2,
+    threads: Annotated[int, typer.Option(help="Number of files to resample at a time.", min=1)] = 2,
 ) -> None:
-    """Check VoiceBank+DEMAND, resample it to 16 kHz, list it, and hold out two training speakers for validation.
+    """Check VoiceBank+DEMAND, resample it to 16 kHz, list its pairs, and hold out two training speakers for validation.
 
     Example: imse data voicebank-demand ~/VoiceBank-DEMAND && imse train recipes/voicebank_demand.toml
     """

@@ -12,18 +12,18 @@ from imse.processors import processors
 
 def evaluate(
     clean: Annotated[Path, typer.Option(help="Folder of the clean recordings.")],
-    enhanced: Annotated[list[Path], typer.Option(help="Folder of enhanced recordings; several are compared.")],
-    noisy: Annotated[Path | None, typer.Option(help="Folder of the noisy recordings, scored too.")] = None,
+    enhanced: Annotated[list[Path], typer.Option(help="Folder of enhanced recordings. Repeat it to compare several.")],
+    noisy: Annotated[Path | None, typer.Option(help="Folder of the noisy recordings, which are scored, too.")] = None,
     index: Annotated[
         Path | None, typer.Option(help="Tab-separated table with columns id and snr_db, for means by input SNR.")
     ] = None,
     measures: Annotated[
-        str | None, typer.Option(help="Measures to compute, as pesq_wb,stoi,csig; all by default.")
+        str | None, typer.Option(help="Measures to compute, such as pesq_wb,stoi,csig. Default: all.")
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the scores of every file as CSV.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots and players.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as processors by default.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: number of processors.")] = None,
 ) -> None:
     """Score enhanced recordings against the clean ones of the same name. Needs imse[eval].
 
@@ -58,6 +58,6 @@ def evaluate(
         console = Console()
         for table in tables(evaluation):
             console.print(table)
-    finally:  # a closed pipe, as of `| head`, costs no file
+    finally:  # write the files even if printing fails, as into a closed pipe (`| head`)
         for path, write in outputs:
             write(evaluation, path)

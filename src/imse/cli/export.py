@@ -15,7 +15,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
 ) -> None:
-    """Make weights runnable without torch: write the network as ONNX. Needs imse[export].
+    """Write weights as an ONNX file, which runs without torch. Needs imse[export].
 
     Example: imse export mine.safetensors mine.onnx && imse enhance noisy.wav --weights mine.onnx
     """

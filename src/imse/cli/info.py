@@ -11,10 +11,10 @@ import typer
 def info(
     weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show MUSE, IMSE and what lies between them side by side; takes seconds.")
+        bool, typer.Option("--compare", help="Compare MUSE, IMSE and the two networks between them; takes seconds.")
     ] = False,
 ) -> None:
-    """Tell what weights are: network, parameters, cost, licence, training data. Needs imse[torch] but for ONNX files.
+    """Describe weights: network, parameters, cost, licence, training data. Needs imse[torch], except for ONNX files.
 
     Example: imse info --weights mine.safetensors
     """

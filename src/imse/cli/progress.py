@@ -1,4 +1,4 @@
-"""Progress bars on standard error, if that is a terminal, once the work has taken a while."""
+"""Progress bars on standard error, shown only on a terminal and after one second of work."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SHOW_AFTER = 1.0  # seconds of work
 
 
 class Bars:
-    """One bar for all files, if there are several, and one for each file in work, until the block ends.
+    """One bar for all files, if there are several, and one for each file in work. A context manager.
 
-    Safe to use from several threads. What draws them is loaded when the first appears: most files are done before.
+    Safe to use from several threads. The drawing library is imported when the first bar appears: most runs end before.
 
     Args:
         files: Number of files.
@@ -43,7 +43,7 @@ class Bars:
             self._progress.stop()
 
     def update(self, file: Path, done: float, total: float) -> None:
-        """Tell the seconds done of a file, and those that there are: 0 if that is not known."""
+        """Set the seconds done of a file, and its length in seconds: 0 if unknown."""
         with self._lock:
             if self._progress is None:
                 if time.monotonic() < self._show_at:
@@ -57,7 +57,7 @@ class Bars:
             self._progress.update(self._tasks[file], completed=done, total=total or None)
 
     def finish(self, file: Path) -> None:
-        """Tell that a file is done, or has failed."""
+        """Remove the bar of a file that is done or has failed, and count the file."""
         with self._lock:
             self._finished += 1
             if self._progress:

@@ -11,13 +11,13 @@ import typer
 def train(
     config: Annotated[Path, typer.Argument(help="A recipe: a TOML file, see recipes/ and docs/training.md.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as optim.lr=1e-3.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, such as optim.lr=1e-3.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
 ) -> None:
     """Train a network. Needs imse[train].
 
-    Several devices: torchrun --nproc-per-node N -m imse train recipes/default.toml
+    On several devices: torchrun --nproc-per-node N -m imse train recipes/default.toml
 
     Example: imse train recipes/default.toml --set run.folder=runs/mine
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imse.errors import ImseError
 
-# Key of a file's metadata under which its network's configuration lies, as JSON.
+# Key of the network's configuration, as JSON, in the metadata of a weights file.
 CONFIG_KEY = "imse.network"
 # Key under which a mean of weights names its parents, as JSON.
 PARENTS_KEY = "parents"
@@ -15,14 +15,14 @@ _FOLDER = Path(__file__).parent
 
 
 def find(weights: str | Path, suffix: str) -> Path:
-    """The file of weights.
+    """Find a weights file.
 
     Args:
         weights: A file, or the name of weights in the package.
-        suffix: Which of the files of that name is meant: ".safetensors" or ".onnx".
+        suffix: Suffix of the file in the package: ".safetensors" or ".onnx".
 
     Raises:
-        ImseError: No such file or name.
+        ImseError: There is no such file or name.
     """
     packaged = _FOLDER / f"{weights}{suffix}"
     if packaged.parent == _FOLDER and packaged.is_file():

@@ -36,16 +36,16 @@ def average(
     """Write the weighted mean of safetensors files of one network.
 
     The mean is computed in float64 in the order of the files and written in float32, so the same files in the same
-    order give the same bytes. The metadata name the parents: name, SHA-256 of the file, and share.
+    order give the same bytes. The metadata lists the parents: name, SHA-256 of the file, and share of each.
 
     Args:
         files: At least two files that `imse.checkpoint.save` or `imse convert` wrote.
-        output: The file to write, replaced if there.
+        output: The file to write; an existing file is replaced.
         shares: Weight of each file, at least 0, normalised to a sum of 1; equal by default.
-        metadata: What else is known of the result: name, license, training_data, ...
+        metadata: Further metadata of the result: name, license, training_data, ...
 
     Raises:
-        ImseError: Fewer than two files, files of different networks, weights that are not finite, or unusable shares.
+        ImseError: Fewer than two files, files of different networks, weights that are not finite, or invalid shares.
         OSError: A file cannot be read or written.
     """
     paths = [Path(file) for file in files]
@@ -86,7 +86,7 @@ def _normalise(shares: Sequence[float] | None, count: int) -> list[float]:
 
 
 def _read(path: Path, content: bytes) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors and network configuration of a safetensors file of ours."""
+    """Tensors and network configuration of a safetensors file that this package wrote."""
     try:
         tensors = load(content)
         start = 8 + int.from_bytes(content[:8], "little")

@@ -1,7 +1,7 @@
 """The network as an ONNX file that runs without torch.
 
-The short-time Fourier transform stays outside: the file maps noisy to enhanced spectra, and whatever runs it uses the
-transform that it has.
+The file does not contain the short-time Fourier transform. It maps noisy to enhanced spectra; the engine that runs it
+computes the transform.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
     """Write a network as ONNX, whole or not at all.
 
     Inputs ``magnitude`` and ``phase`` and outputs ``enhanced_magnitude`` and ``enhanced_phase`` are float32 [batch,
-    bins, frames] with free batch and frames, as `Network.forward` takes and gives them.
+    bins, frames] with free batch and frames, as in `Network.forward`.
 
     Args:
-        network: The network; what is written is its evaluation mode, whichever it is in.
-        path: The file to write, replaced if there; missing folders are made.
-        metadata: What is known of the weights' origin, kept in the file beside the network's configuration.
+        network: The network, in any mode. It is exported in evaluation mode.
+        path: The file to write. An existing file is replaced, and missing folders are created.
+        metadata: Origin of the weights: name, licence, training data, ... The network's configuration is added.
 
     Raises:
         OSError: The file cannot be written.
-        ImseError: A device or a pipe, or another run writes the file at the same time.
+        ImseError: The path is a device or a pipe, or another process is writing the file.
     """
     with tempfile.TemporaryDirectory() as folder:
         traced, folded = Path(folder, "traced.onnx"), Path(folder, "folded.onnx")
@@ -58,12 +58,12 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
 
 
 def _trace(network: Network, file: Path) -> None:
-    # Two examples of 8 frames: sizes of one would be taken for broadcasts.
+    # A batch of two examples of 8 frames: the exporter would treat sizes of one as broadcasts.
     example = tuple(torch.from_numpy(part) for part in _example(network, 2, 8))
     free = {0: "batch", 2: "frames"}
     with torch.no_grad(), warnings.catch_warnings():
-        # The exporter by tracing is the old one, and says so. The new one takes minutes for free axes here (4 against
-        # 0.1) and writes a graph twice the size.
+        # The tracing exporter warns that it is deprecated. The new one takes 4 minutes with free axes, instead of 0.1,
+        # and writes a graph of twice the size.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             inference_form(network),
@@ -83,7 +83,7 @@ def _example(network: Network, batch: int, frames: int) -> tuple[Floats, Floats]
 
 
 def _fold(file: Path, folded: Path) -> None:
-    """Fold constants now, by the optimisations that hold on any machine, rather than each time the file is opened."""
+    """Fold constants at export, not at every start, by the optimisations that are valid on any machine."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folded)
@@ -91,7 +91,7 @@ def _fold(file: Path, folded: Path) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Shorten what only people read: half of a traced file is the names of its nodes and values."""
+    """Shorten the names of nodes and values, which are half of a traced file."""
     kept = {value.name for values in (model.graph.input, model.graph.output) for value in values}
     short: dict[str, str] = {"": ""}
     for tensor in model.graph.initializer:

@@ -1,4 +1,4 @@
-"""What is known of weights, and the network family side by side, as text."""
+"""Descriptions of weights files, and a comparison of the network family, as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imse.weights import CONFIG_KEY, PARENTS_KEY
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
 
-# What weights ought to say of their origin; what else they say is printed after it.
+# Metadata that every weights file should have; further metadata is printed after it.
 _ORIGIN = ("license", "training_data")
 # From the baseline to IMSE: attention, embedding.
 _FAMILY = {
@@ -22,7 +22,7 @@ _FAMILY = {
     "MALA + DE": ("mala", "de"),
     "IMSE": ("mala", "idconv"),
 }
-# The published code has more parameters: a selective fusion after each stage, which does nothing (see
+# Parameters of the selective fusions, which only the published code has; they have no effect (see
 # `imse.weights.upstream`).
 _SELECTIVE_FUSION = 1_607
 
@@ -30,14 +30,14 @@ Rows = list[Sequence[str]]
 
 
 def describe(weights: Path) -> str:
-    """Network and origin of weights, and what each part of the network costs.
+    """Network and origin of weights, and the cost of each part of the network.
 
     Args:
-        weights: What `imse.checkpoint.load` opens; or an ONNX file, which is read without torch and whose parts are
-            not told apart any more.
+        weights: A file that `imse.checkpoint.load` opens, or an ONNX file. An ONNX file is read without torch, and the
+            cost of its parts is not given.
 
     Raises:
-        ImseError: Neither.
+        ImseError: The file is neither.
         OSError: The file cannot be read.
     """
     if weights.suffix == ".onnx":
@@ -56,9 +56,9 @@ def describe(weights: Path) -> str:
 
 
 def compare() -> str:
-    """The family side by side at the published size; its real-time factors are measured meanwhile.
+    """A table of the network family at the published size. The real-time factors in it are measured by this call.
 
-    Parts, and what is counted in each, are those of `imse.nn.cost.costs`.
+    `imse.nn.cost.costs` defines the parts and what is counted in each.
     """
     from imse.nn import NetworkConfig
     from imse.nn.cost import costs, real_time_factors, state_bytes
@@ -91,10 +91,10 @@ def compare() -> str:
 
 
 def network_config(weights: Path) -> NetworkConfig:
-    """The configuration of the network that weights are of, read from any file that `describe` takes.
+    """Configuration of the network in a weights file, which is any file that `describe` accepts.
 
     Raises:
-        ImseError: None such.
+        ImseError: The file is not such a file.
         OSError: The file cannot be read.
         ModuleNotFoundError: torch is not installed.
     """
@@ -127,8 +127,8 @@ def _onnx_metadata(weights: Path) -> dict[str, str]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong is said in one line, below
-    # The file is read, not run: no time is spent on making it fast.
+    options.log_severity_level = 4  # errors are reported in one line, below
+    # The file is read, not run, so that optimisation would be wasted time.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = weights.read_bytes()
     try:
@@ -142,7 +142,7 @@ def _onnx_metadata(weights: Path) -> dict[str, str]:
 
 
 def _table(rows: Rows) -> str:
-    """Columns two spaces apart, all but the first to the right; of two columns both to the left."""
+    """Align rows in columns: the first to the left, the others to the right; two columns both to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = len(widths) > 2
     lines = [

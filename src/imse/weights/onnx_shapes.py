@@ -1,8 +1,8 @@
-"""What an ONNX graph becomes once the shapes of its values are known.
+"""Simplify an ONNX graph by the shapes of its values.
 
-The exporter computes shapes inside the graph, as the batch and the frames are free, and a runtime that only knows that
-a size is free must take two sizes for different. Both end here: the graph is run on two examples, a size that is the
-same in both is a constant, and two sizes that agree in both are one.
+The batch and the frames are free, so the exporter computes shapes inside the graph, and a runtime cannot know that two
+free sizes are equal. Here the graph is run on two examples. A size that is the same in both is a constant. Two sizes
+that agree in both examples are the same size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from imse.signal.spectrum import Floats
 
-# The operations that ONNX Runtime applies in the memory layout of its convolutions, where it knows that shapes agree.
+# Operations that ONNX Runtime computes in the memory layout of its convolutions if it knows that shapes are equal.
 _SHAPED = {"Add", "Conv", "Gelu", "Mul"}
 
 
@@ -28,20 +28,20 @@ class Sizes(NamedTuple):
     second: tuple[int, ...]
 
     def constant(self, axis: int) -> bool:
-        """Whether an axis has the same size in both."""
+        """Whether an axis has the same size in both examples."""
         return self.first[axis] == self.second[axis]
 
     def same(self, other: Sizes, axis: int) -> bool:
-        """Whether another value has this one's size at an axis in both."""
+        """Whether another value has the same size at an axis, in both examples."""
         return axis < len(other.first) and self[0][axis] == other[0][axis] and self[1][axis] == other[1][axis]
 
 
 def settle_shapes(model: onnx.ModelProto, examples: Sequence[Sequence[Floats]]) -> None:
-    """Replace computed shapes by constants where they can be, and write down which values have equal shapes.
+    """Replace computed shapes by constants where possible, and declare which values have equal shapes.
 
     Args:
         model: The model, changed in place.
-        examples: Inputs for two runs, in the order of the graph's; what differs between them is what is free.
+        examples: Inputs of two runs, in the order of the graph's inputs. Sizes that differ between the runs are free.
     """
     sizes = _observe(model, examples)
     _reshape_by_constants(model.graph, sizes)
@@ -57,7 +57,7 @@ def settle_shapes(model: onnx.ModelProto, examples: Sequence[Sequence[Floats]]) 
 
 
 def _observe(model: onnx.ModelProto, examples: Sequence[Sequence[Floats]]) -> dict[str, Sizes]:
-    """The sizes of every input and of every value that a node gives."""
+    """The sizes of every input and of every output of a node."""
     observed = onnx.ModelProto()
     observed.CopyFrom(model)
     del observed.graph.output[:]
@@ -80,7 +80,7 @@ def _reshape_by_constants(graph: onnx.GraphProto, sizes: dict[str, Sizes]) -> No
         if node.op_type != "Reshape" or node.input[1] in constant:
             continue
         before, after = sizes[node.input[0]], sizes[node.output[0]]
-        # In a shape, 0 is the input's size at the same place, and -1 what is left.
+        # In the shape of a Reshape, 0 is the input's size at the same axis, and -1 the remaining size.
         shape = [
             after.first[axis] if after.constant(axis) else 0 if after.same(before, axis) else -1
             for axis in range(len(after.first))

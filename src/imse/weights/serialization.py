@@ -1,4 +1,4 @@
-"""Safetensors files that depend on their content alone, so that a file can be made again bit for bit."""
+"""Safetensors files whose bytes depend on their content alone, so that the same content gives the same file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ALIGNMENT = 8  # bytes, of the tensors' data in the file
 
 
 def serialize(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a safetensors file, its metadata in the order of their keys.
+    """The bytes of a safetensors file, with metadata sorted by key.
 
-    The library writes metadata in an order that differs from process to process.
+    `safetensors` itself writes metadata in an order that differs from process to process.
 
     Args:
         tensors: Arrays by name.

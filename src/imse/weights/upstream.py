@@ -1,4 +1,4 @@
-"""The files the authors of IMSE and of MUSE published: which network they hold, and our names for their tensors."""
+"""The files that the authors of IMSE and MUSE published: the network in them, and our names for their tensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EMBEDDINGS = {
     "mag_patch_embed_refinement": "refine_magnitude",
     "pha_patch_embed_refinement": "refine_phase",
 }
-# What lies within a stage; the first that matches is applied.
+# Parts of a stage; the first match is applied.
 _PARTS = {
     "patch_embeds.0.patch_conv.pwconv": "embedding.pointwise",
     "patch_embeds.0.patch_conv.dwconv_hw": "embedding.square",
@@ -48,7 +48,7 @@ _PARTS = {
     "ffn.dwconv": "ffn.depthwise",
     "ffn": "ffn",
 }
-# Published prefix to ours; the first that matches is applied.
+# Published prefix to ours; the first match is applied.
 _PREFIXES: list[tuple[str, str]] = [
     (r"dense_encoder\.dense_conv_1\.", "encoder.entry."),
     (r"dense_encoder\.dense_block\.dense_block\.", "encoder.dense.layers."),
@@ -78,13 +78,13 @@ _PREFIXES: list[tuple[str, str]] = [
     (r"phase_decoder\.phase_conv_r\.", "phase_decoder.real."),
     (r"phase_decoder\.phase_conv_i\.", "phase_decoder.imag."),
 ]
-# Tensors of the published files that do nothing: the rotary angles, which are computed here, and a selective fusion
-# (SKFF) of every stage's single path with itself, whose softmax over one path is always 1.
+# Tensors of the published files that are not needed: the rotary angles, which we compute, and the selective fusion
+# (SKFF) after each stage, which has no effect: it fuses a single path, so its softmax is always 1.
 _DEAD = re.compile(r"\.rope\.angle$|\.aggregate\.")
 
 
 def config_of(names: Iterable[str]) -> NetworkConfig:
-    """Which network a published file is of, by its attention's and its embedding's tensors; IMSE if it has neither."""
+    """Configuration of the network in a published file: MET and DE if their tensors occur, else MALA and IDConv."""
     parts = {part for name in names for part in name.split(".")}
     return NetworkConfig(
         attention="met" if "attn" in parts else "mala", embedding="de" if "offset_generator" in parts else "idconv"
@@ -92,7 +92,7 @@ def config_of(names: Iterable[str]) -> NetworkConfig:
 
 
 def renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published tensors under our names, without those that do nothing; what is not known keeps its name."""
+    """The published tensors under our names, without those that are not needed. Unknown tensors keep their names."""
     return {_rename(name): tensor for name, tensor in published.items() if not _DEAD.search(name)}
 
 

@@ -1,4 +1,4 @@
-"""Which modules use the kernels, when they do, and what stays as it is."""
+"""Which modules use the kernels, when they use them, and what does not change."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_without_kernels_nothing_is_changed() -> None:
 
 
 class Case(NamedTuple):
-    """What has to be left to plain torch.
+    """A case that plain torch has to compute.
 
     Attributes:
         module: Changes the module, and returns it.
