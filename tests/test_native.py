@@ -291,6 +291,36 @@ def test_more_threads_than_processors(tensors: dict[str, NDArray[np.float32]]) -
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, to limit memory")
+def test_more_threads_than_memory(tensors: dict[str, NDArray[np.float32]], tmp_path: Path) -> None:
+    """An error, where a thread cannot be started, and the network goes on working with fewer."""
+    save_file(tensors, tmp_path / "tensors.safetensors")
+    script = f"""
+import resource
+import numpy as np
+from pathlib import Path
+from safetensors.numpy import load_file
+from imse import native
+from imse.errors import ImseError
+native._processors = lambda: 1000
+many, one = (
+    native.NativeNetwork(8, 1, 256, load_file({str(tmp_path / "tensors.safetensors")!r}), n) for n in (1000, 1)
+)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + (256 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+x = np.ones((9, 256), np.float32)
+try:
+    many.run(x, x)
+except ImseError as error:
+    print(error)
+print(one.run(x, x)[0].shape)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    expected = ["the system has no room for 1000 threads: use fewer", "(9, 256)"]
+    assert result.stdout.splitlines() == expected, result.stderr
+
+
 def test_neither_copied_nor_pickled(tensors: dict[str, NDArray[np.float32]]) -> None:
     network = NativeNetwork(8, 1, 256, tensors)
     for call in (copy.copy, copy.deepcopy, pickle.dumps):

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from imse.native import build
+
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "mypy"])
 def test_tool(command: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", *command.split()], cwd=_ROOT, capture_output=True, text=True, check=False
-    )
+    _run([sys.executable, "-m", *command.split()])
+
+
+def _run(command: list[str]) -> None:
+    result = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def _tool(name: str) -> str:
+    return shutil.which(name) or pytest.skip(f"{name} is not installed: see .ci/run")
+
+
+def test_cpp_format() -> None:
+    files = [*build.sources(), *(_ROOT / "tests" / "native").glob("*.cpp")]
+    _run([_tool("clang-format"), "--dry-run", "-Werror", *map(str, files)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "file", [file for file in build.sources() if file.suffix == ".cpp"], ids=lambda file: file.stem
+)
+def test_cpp_lint(file: Path) -> None:
+    _run([_tool("clang-tidy"), "--quiet", str(file), "--", "-std=c++17", "-DISA=baseline"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(build.find_compiler() is None, reason="needs a C++ compiler")
+def test_cpp_without_warnings(tmp_path: Path) -> None:
+    """For every instruction set, as a user compiles it."""
+    build.build_engine(tmp_path / "engine.so", ["-Werror"])
+    for name in build.INSTRUCTION_SETS:
+        build.build_training(tmp_path / f"{name}.so", name, ["-Werror"])

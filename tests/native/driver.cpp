@@ -1,0 +1,392 @@
+// Runs the engine and the kernels of training without Python, to be compiled with sanitizers: see test_sanitizers.py.
+//
+//   driver engine TENSORS N  every Nth length, 1 to 4 threads, damaged weights, several users at once
+//   driver training          every kernel, on several threads at once
+//   driver pool              exceptions in tasks
+//   driver memory TENSORS    too little memory; run it where no gigabytes can be allocated
+//
+// Compiled with ALL_KERNELS, it has the kernels of training for AVX2 and AVX-512, too.
+//
+// TENSORS is a text file with the network's parameters: a name and its shape in each line. The exit code is 0 if all is
+// as it should be; otherwise a line on standard error says what is not.
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/architecture.h"
+#include "common/pool.h"
+
+extern "C" {
+const char* imse_kernels(char* message, int message_size);
+void* imse_open(int channels, int blocks, int bins, int threads, int count, const char* const* names,
+                const float* const* values, const int* ranks, const long* shapes, char* message, int message_size);
+int imse_run(void* network, const float* magnitude, const float* phase, int frames, float* enhanced, float* real,
+             float* imag, char* message, int message_size);
+void imse_close(void* network);
+}
+
+using TrainingKernel = int(const int* sizes, const float* const* in, float* const* out);
+
+// Kernels that come with their gradient, of one instruction set.
+#define PARTS(DO, isa)  \
+  DO(isa, dense)        \
+  DO(isa, feed_forward) \
+  DO(isa, mala)         \
+  DO(isa, convolution) DO(isa, depthwise) DO(isa, idconv) DO(isa, norm_prelu) DO(isa, expand) DO(isa, split_bins)
+#define DECLARE(isa, name) extern "C" TrainingKernel imse_##isa##_##name, imse_##isa##_##name##_gradient;
+#define ENTRY(isa, name) {#isa " " #name, {imse_##isa##_##name, imse_##isa##_##name##_gradient}},
+PARTS(DECLARE, baseline)
+#if defined(ALL_KERNELS)
+PARTS(DECLARE, avx2)
+PARTS(DECLARE, avx512)
+#endif
+
+namespace {
+
+using Floats = std::vector<float>;
+
+constexpr int CHANNELS = 8, BLOCKS = 1, BINS = 256;
+
+void expect(bool fine, const std::string& what) {
+  if (!fine) throw std::runtime_error(what);
+}
+
+Floats random_floats(size_t count, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> draw(-0.5f, 0.5f);
+  Floats values(count);
+  for (float& value : values) value = draw(generator);
+  return values;
+}
+
+std::string kernels() {
+  char message[512] = "";
+  const char* name = imse_kernels(message, sizeof message);
+  expect(name != nullptr, message);
+  return name;
+}
+
+// ---- Engine ----
+
+struct Tensor {
+  std::string name;
+  std::vector<long> shape;
+  Floats values;
+};
+
+std::vector<Tensor> read_tensors(const char* path) {
+  std::ifstream file(path);
+  std::vector<Tensor> tensors;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    Tensor tensor;
+    words >> tensor.name;
+    size_t size = 1;
+    for (long length = 0; words >> length; size *= length) tensor.shape.push_back(length);
+    tensor.values = random_floats(size, static_cast<unsigned>(tensors.size()));
+    tensors.push_back(tensor);
+  }
+  expect(!tensors.empty(), std::string("no tensors in ") + path);
+  return tensors;
+}
+
+class Engine {
+ public:
+  Engine(const std::vector<Tensor>& tensors, int threads) {
+    std::vector<const char*> names;
+    std::vector<const float*> values;
+    std::vector<int> ranks;
+    std::vector<long> shapes;
+    for (const Tensor& tensor : tensors) {
+      names.push_back(tensor.name.c_str());
+      values.push_back(tensor.values.data());
+      ranks.push_back(static_cast<int>(tensor.shape.size()));
+      shapes.insert(shapes.end(), tensor.shape.begin(), tensor.shape.end());
+    }
+    network_ = imse_open(CHANNELS, BLOCKS, BINS, threads, static_cast<int>(tensors.size()), names.data(), values.data(),
+                         ranks.data(), shapes.data(), message_, sizeof message_);
+    if (!network_) throw std::runtime_error(message_);
+  }
+  ~Engine() { imse_close(network_); }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Magnitude, real and imaginary part, one behind the other.
+  Floats run(int frames) const {
+    const size_t size = static_cast<size_t>(frames) * BINS;
+    const Floats magnitude = random_floats(size, frames), phase = random_floats(size, frames + 1);
+    Floats enhanced(size), real(size), imag(size);
+    char message[512] = "";
+    const int failed = imse_run(network_, magnitude.data(), phase.data(), frames, enhanced.data(), real.data(),
+                                imag.data(), message, sizeof message);
+    if (failed) throw std::runtime_error(message);
+    enhanced.insert(enhanced.end(), real.begin(), real.end());
+    enhanced.insert(enhanced.end(), imag.begin(), imag.end());
+    return enhanced;
+  }
+
+  // For what is not read before an error.
+  std::string message_of_run(int frames) const {
+    float nothing = 0;
+    char message[512] = "";
+    const int failed =
+        imse_run(network_, &nothing, &nothing, frames, &nothing, &nothing, &nothing, message, sizeof message);
+    return failed ? message : "no error";
+  }
+
+ private:
+  void* network_;
+  char message_[512] = "";
+};
+
+void expect_message(const std::string& found, const std::string& expected) {
+  expect(found.find(expected) != std::string::npos, "'" + found + "' instead of '" + expected + "'");
+}
+
+void expect_refused(const std::vector<Tensor>& tensors, const std::string& message) {
+  try {
+    const Engine engine(tensors, 1);
+  } catch (const std::runtime_error& error) {
+    return expect_message(error.what(), message);
+  }
+  throw std::runtime_error("not refused: " + message);
+}
+
+void damaged_weights(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> changed = tensors;
+  changed.pop_back();
+  expect_refused(changed, "no tensor '" + tensors.back().name + "'");
+  changed = tensors;
+  changed.push_back({"more", {1}, {1.0f}});
+  expect_refused(changed, "unexpected tensor 'more'");
+  changed.back() = tensors[0];
+  expect_refused(changed, "two tensors '" + tensors[0].name + "'");
+  for (size_t i = 0; i < tensors.size(); i += 11) {
+    changed = tensors;
+    changed[i].shape[0]--;
+    expect_refused(changed, "tensor '" + tensors[i].name + "' is [");
+    changed = tensors;
+    changed[i].shape.push_back(1);
+    expect_refused(changed, "tensor '" + tensors[i].name + "' is [");
+    changed = tensors;
+    changed[i].values.back() = i % 2 ? NAN : INFINITY;
+    expect_refused(changed, "tensor '" + tensors[i].name + "' has a value that is not finite");
+  }
+}
+
+// Every length in steps of `step`, each with some number of threads.
+void engine(const std::vector<Tensor>& tensors, int step) {
+  for (int threads = 1; threads <= 4; threads++) {
+    const Engine engine(tensors, threads);
+    for (int i = 0; i < 50; i += step) {
+      const int frames = i % 2 ? 1 + i / 2 : 50 - i / 2;  // long and short ones in turn
+      if (frames % 4 + 1 != threads) continue;
+      for (const float value : engine.run(frames)) expect(std::isfinite(value), "a result that is not finite");
+    }
+    expect_message(engine.message_of_run(0), "frames must be");
+    expect_message(engine.message_of_run(-1), "frames must be");
+  }
+
+  const Engine shared(tensors, 2);
+  const std::vector<int> lengths = {5, 17, 2};
+  std::map<int, Floats> alone;
+  for (const int frames : lengths) alone[frames] = shared.run(frames);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> users;
+  for (size_t user = 0; user < lengths.size(); user++)
+    users.emplace_back([&, user] {
+      for (size_t i = 0; i < lengths.size(); i++) {
+        const int frames = lengths[(user + i) % lengths.size()];
+        wrong += shared.run(frames) != alone.at(frames);
+      }
+    });
+  for (std::thread& user : users) user.join();
+  expect(wrong == 0, "users of one network change each other's results");
+  damaged_weights(tensors);
+}
+
+// ---- Training ----
+
+const std::map<std::string, std::pair<TrainingKernel*, TrainingKernel*>>& training_kernels() {
+  static const std::map<std::string, std::pair<TrainingKernel*, TrainingKernel*>> kernels = {
+    PARTS(ENTRY, baseline)
+#if defined(ALL_KERNELS)
+        PARTS(ENTRY, avx2) PARTS(ENTRY, avx512)
+#endif
+  };
+  return kernels;
+}
+
+// A call of a kernel and of its gradient: the sizes, and how many floats each array has.
+struct Call {
+  std::string name;
+  std::vector<int> sizes;
+  size_t in, out;
+  std::vector<size_t> parameters, kept = {}, constants = {};
+};
+
+std::vector<Call> training_calls(int c, int frames, int bins) {
+  const size_t map = static_cast<size_t>(c) * frames * bins, width = c, square = width * width, group = width / 8;
+  const int hidden = static_cast<int>(imse::FEED_FORWARD_FACTOR * c), outputs = c + 3;
+  std::vector<size_t> layers;
+  for (int i = 1; i <= imse::DENSE_DEPTH; i++)
+    layers.insert(layers.end(), {9 * square * i, width, width, width, width});
+  return {
+      {"dense",
+       {c, frames, bins, imse::DENSE_DEPTH},
+       map,
+       map,
+       layers,
+       {imse::DENSE_DEPTH * map, 2 * imse::DENSE_DEPTH * width}},
+      {"feed_forward",
+       {c, hidden, frames, bins},
+       map,
+       map,
+       {width, 2 * hidden * width, size_t(18) * hidden, hidden * width}},
+      {"mala",
+       {c, frames, bins},
+       map,
+       map,
+       {width, 4 * square, 4 * width, 25 * width, width, square, width},
+       {width * (imse::HEAD_SIZE + 2)},
+       {size_t(imse::HEAD_SIZE) * frames * bins}},
+      {"convolution", {c, outputs, 3, 3, frames, bins}, map, map / c * outputs, {9 * width * outputs, size_t(outputs)}},
+      {"depthwise", {c, frames, bins}, map, map, {9 * width}},
+      {"idconv",
+       {c, frames, bins},
+       map,
+       map,
+       {square, 9 * group, group, imse::BAND * group, group, imse::BAND * group, group}},
+      {"norm_prelu", {c, frames, bins}, map, map, {width, width, width}, {2 * width}},
+      {"expand", {c, frames, bins}, map, 2 * map, {4 * square, 3 * width}},
+      {"split_bins", {c, frames, bins / 2}, map, map, {}},
+  };
+}
+
+std::vector<Floats> arrays(const std::vector<size_t>& sizes, unsigned seed) {
+  std::vector<Floats> made;
+  for (const size_t size : sizes) made.push_back(random_floats(size, seed++));
+  return made;
+}
+
+// Forward and gradient; all that was written, of which nothing may be other than finite.
+std::vector<Floats> run_call(const std::string& isa, const Call& call) {
+  const auto& [forward, gradient] = training_kernels().at(isa + " " + call.name);
+  std::vector<const float*> in;
+  std::vector<float*> out;
+  const auto read = [&](const std::vector<Floats>& all) {
+    for (const Floats& one : all) in.push_back(one.data());
+  };
+  const auto write = [&](std::vector<Floats>& all) {
+    for (Floats& one : all) out.push_back(one.data());
+  };
+
+  const std::vector<Floats> x = arrays({call.in}, 1), g = arrays({call.out}, 2), constants = arrays(call.constants, 3);
+  const std::vector<Floats> parameters = arrays(call.parameters, 4);
+  std::vector<Floats> kept = arrays(call.kept, 5), result = arrays({call.out}, 6);
+  read(x), read(constants), read(parameters);
+  write(kept), write(result);
+  expect(forward(call.sizes.data(), in.data(), out.data()) == 0, call.name + " failed");
+
+  std::vector<Floats> of_x = arrays({call.in}, 7), of_parameters = arrays(call.parameters, 8);
+  in.clear(), out.clear();
+  read(x), read(kept), read(g), read(constants), read(parameters);
+  write(of_x), write(of_parameters);
+  expect(gradient(call.sizes.data(), in.data(), out.data()) == 0, call.name + "_gradient failed");
+
+  for (const auto* part : {&result, &of_x, &of_parameters}) kept.insert(kept.end(), part->begin(), part->end());
+  for (const Floats& array : kept)
+    for (const float value : array) expect(std::isfinite(value), call.name + ": a result that is not finite");
+  return kept;
+}
+
+void training() {
+  const std::string isa = kernels();
+  for (int frames = 1; frames <= 50; frames += frames < 12 ? 1 : 19)
+    for (const Call& call : training_calls(CHANNELS, frames, frames % 2 ? 32 : 64)) {
+      const std::vector<Floats> alone = run_call(isa, call);
+      if (frames % 4) continue;
+      std::atomic<int> wrong{0};
+      std::vector<std::thread> threads;
+      for (int i = 0; i < 1 + frames / 4 % 4; i++) threads.emplace_back([&] { wrong += run_call(isa, call) != alone; });
+      for (std::thread& thread : threads) thread.join();
+      expect(wrong == 0, call.name + ": threads change each other's results");
+    }
+}
+
+// ---- The pool ----
+
+void pool() {
+  imse::Pool pool(4);
+  for (int thrower = 0; thrower < 5; thrower++) {  // 4: all of them
+    std::atomic<int> ended{0};
+    const auto task = [&](int worker) {
+      ended++;
+      if (worker == thrower || thrower == 4) throw std::runtime_error("of a task");
+    };
+    std::string message;
+    try {
+      pool.run(task);
+    } catch (const std::runtime_error& error) {
+      message = error.what();
+    }
+    expect(message == "of a task", "the exception of a task was lost");
+    expect(ended == 4, "a task did not run");
+    ended = 0;
+    pool.run([&](int) { ended++; });  // neither the task nor its exception is left
+    expect(ended == 4, "the pool does not work after an exception");
+  }
+}
+
+// ---- Too little memory ----
+
+void memory(const std::vector<Tensor>& tensors) {
+  const Engine engine(tensors, 2);
+  const Floats before = engine.run(4);
+  expect_message(engine.message_of_run(1 << 24), "not enough memory");
+  expect(engine.run(4) == before, "the engine does not work after an error");
+  for (Call call : training_calls(CHANNELS, 4, 64)) {
+    if (call.name != "mala" && call.name != "idconv") continue;
+    // Nothing is read before the first allocation, which fails.
+    call.sizes[1] = 1 << 24;
+    const auto& [forward, gradient] = training_kernels().at(kernels() + " " + call.name);
+    const std::vector<const float*> in(16);
+    const std::vector<float*> out(16);
+    if (call.name == "mala") expect(forward(call.sizes.data(), in.data(), out.data()) == 1, "mala did not fail");
+    expect(gradient(call.sizes.data(), in.data(), out.data()) == 1, call.name + "_gradient did not fail");
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  try {
+    const std::string what = count > 1 ? arguments[1] : "";
+    if (what == "engine" && count > 3)
+      engine(read_tensors(arguments[2]), std::stoi(arguments[3]));
+    else if (what == "training")
+      training();
+    else if (what == "pool")
+      pool();
+    else if (what == "memory" && count > 2)
+      memory(read_tensors(arguments[2]));
+    else
+      throw std::runtime_error("see the top of driver.cpp");
+    std::cout << kernels() << "\n";
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}
