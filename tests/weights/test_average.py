@@ -32,7 +32,7 @@ def _network(seed: int, config: NetworkConfig = CONFIG) -> Network:
 def files(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{name}.safetensors" for name in ("one", "two", "three")]
     for seed, path in enumerate(paths):
-        checkpoint.save(_network(seed), path, {"name": path.stem})
+        checkpoint.save(_network(seed), path, {"name": f"run {path.stem}"})
     return paths
 
 
@@ -58,12 +58,12 @@ def test_the_file_names_its_parents_and_what_is_known_of_it(files: list[Path], t
     with safe_open(output, framework="numpy") as file:
         metadata = file.metadata()
     parents = json.loads(metadata["parents"])
-    assert [(parent["name"], parent["share"]) for parent in parents] == [("one", 0.25), ("two", 0.75)]
+    assert [(parent["name"], parent["share"]) for parent in parents] == [("run one", 0.25), ("run two", 0.75)]
     assert [parent["sha256"] for parent in parents] == [
         hashlib.sha256(file.read_bytes()).hexdigest() for file in files[:2]
     ]
     assert metadata["license"] == "MIT"
-    assert "parents        0.25 of one, 0.75 of two" in describe(output)
+    assert "parents        0.25 of run one, 0.75 of run two" in describe(output)
 
 
 def test_other_processes_write_the_same_bytes(files: list[Path], tmp_path: Path) -> None:

@@ -27,14 +27,15 @@ def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     """
     before, after = (_power(magnitude[:, _GUIDE]) for magnitude in (noisy, enhanced))
     gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
-    return _at_samples(_smoothed(np.minimum(gain, 1), _GUIDE_FRAMES), samples)
+    return _at_samples(_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples)
 
 
 def limiting_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     """The gain that keeps enhancement from making a signal louder: removing noise can only lower its power.
 
-    The network's mask reaches 2, which is 20 dB. Where the power over 0.4 s rises by more than 0.5 dB, it is lowered to
-    that.
+    The network's mask reaches 2, which is 20 dB. With this gain, the power of the enhanced spectrum over any window of
+    0.4 s is at most 0.5 dB above that of the noisy one. Every frame follows the window around it that has to be lowered
+    most.
 
     Args:
         noisy: Compressed magnitude before [B, 256, T].
@@ -44,10 +45,10 @@ def limiting_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     Returns:
         Gain at every sample [B, samples], from 0 to 1, and 1 wherever nothing is limited.
     """
-    before, after = (_smoothed(_power(magnitude), _LIMIT_FRAMES) for magnitude in (noisy, enhanced))
+    before, after = (_windows(_power(magnitude), _LIMIT_FRAMES).mean(-1) for magnitude in (noisy, enhanced))
     allowed = _LIMIT * before
     gain = np.sqrt(np.divide(allowed, after, out=np.ones_like(after), where=after > allowed))
-    return _at_samples(gain, samples)
+    return _at_samples(_windows(gain, _LIMIT_FRAMES).min(-1), samples)
 
 
 def _power(magnitude: Floats) -> Floats:
@@ -56,12 +57,11 @@ def _power(magnitude: Floats) -> Floats:
     return power
 
 
-def _smoothed(rows: Floats, frames: int) -> Floats:
-    """Moving average over an odd number of frames of rows [B, T], whose ends are repeated."""
+def _windows(rows: Floats, frames: int) -> Floats:
+    """The odd number of frames around each frame of rows [B, T], whose ends are repeated: [B, T, frames]."""
     border = frames // 2
     padded = np.pad(rows, [(0, 0), (border, border)], mode="edge")
-    average: Floats = np.lib.stride_tricks.sliding_window_view(padded, frames, axis=1).mean(-1)
-    return average
+    return np.lib.stride_tricks.sliding_window_view(padded, frames, axis=1)
 
 
 def _at_samples(rows: Floats, samples: int) -> Floats:

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,22 +54,23 @@ def average(
     normalised = _normalise(shares, len(paths))
     contents = [path.read_bytes() for path in paths]
     parents = [_read(path, content) for path, content in zip(paths, contents, strict=True)]
-    first, config = parents[0]
-    for path, (tensors, other) in zip(paths, parents, strict=True):
-        if other != config:
-            raise ImseError(f"{path}: another network than that of {paths[0]}: {_difference(config, other)}")
-        _check_same_tensors(path, tensors, paths[0], first)
+    first = parents[0]
+    for path, parent in zip(paths, parents, strict=True):
+        if parent.config != first.config:
+            difference = _difference(first.config, parent.config)
+            raise ImseError(f"{path}: another network than that of {paths[0]}: {difference}")
+        _check_same_tensors(path, parent.tensors, paths[0], first.tensors)
     mean = {
         name: sum(
-            share * tensors[name].astype(np.float64) for share, (tensors, _) in zip(normalised, parents, strict=True)
+            share * parent.tensors[name].astype(np.float64) for share, parent in zip(normalised, parents, strict=True)
         )
-        for name in first
+        for name in first.tensors
     }
     record = [
-        {"name": path.stem, "sha256": hashlib.sha256(content).hexdigest(), "share": share}
-        for path, content, share in zip(paths, contents, normalised, strict=True)
+        {"name": parent.name, "sha256": hashlib.sha256(content).hexdigest(), "share": share}
+        for parent, content, share in zip(parents, contents, normalised, strict=True)
     ]
-    facts = {**(metadata or {}), CONFIG_KEY: json.dumps(config), PARENTS_KEY: json.dumps(record)}
+    facts = {**(metadata or {}), CONFIG_KEY: json.dumps(first.config), PARENTS_KEY: json.dumps(record)}
     with atomic_write(Path(output)) as file:
         file.write(serialize({name: np.asarray(x, np.float32) for name, x in mean.items()}, facts))
 
@@ -85,12 +86,20 @@ def _normalise(shares: Sequence[float] | None, count: int) -> list[float]:
     return [share / total for share in shares]
 
 
-def _read(path: Path, content: bytes) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors and network configuration of a safetensors file that this package wrote."""
+class _Parent(NamedTuple):
+    """A file to average; its name is the one in its metadata (that of a run's recipe), or else that of the file."""
+
+    name: str
+    config: dict[str, Any]
+    tensors: Tensors
+
+
+def _read(path: Path, content: bytes) -> _Parent:
     try:
         tensors = load(content)
         start = 8 + int.from_bytes(content[:8], "little")
-        config = json.loads(json.loads(content[8:start])["__metadata__"][CONFIG_KEY])
+        metadata = json.loads(content[8:start])["__metadata__"]
+        config = json.loads(metadata[CONFIG_KEY])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ImseError(
             f"{path}: not a safetensors file of imse, or a damaged one; published weights need 'imse convert' first"
@@ -98,7 +107,7 @@ def _read(path: Path, content: bytes) -> tuple[Tensors, dict[str, Any]]:
     for name, tensor in tensors.items():
         if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
             raise ImseError(f"{path}: {name} is not all finite numbers")
-    return tensors, config
+    return _Parent(metadata.get("name", path.stem), config, tensors)
 
 
 def _check_same_tensors(path: Path, tensors: Tensors, first: Path, expected: Tensors) -> None:
