@@ -131,13 +131,15 @@ static inline __attribute__((always_inline)) Vec depthwise(const float* const* r
   return sum;
 }
 
+// Rows of a kernel whose sums fit in the registers at once.
+static constexpr int rows_at_once(int tall, int wide) { return WIDTH == 16 || tall * wide <= 11 ? tall : 1; }
+
 // Its gradient. `g` [TALL_KERNEL] are the rows of the result's gradient to which the taps lead from the row `x`; the
 // gradient with respect to `x` is written, that of the weights is added to `of_weight`, lane by lane.
 template <int TALL_KERNEL, int WIDE_KERNEL>
 static inline void depthwise_gradient(const float* const* g, const float* x, const float* weight, int bins, float* of_x,
                                       Vec* of_weight) {
-  constexpr int TAPS = TALL_KERNEL * WIDE_KERNEL;
-  constexpr int ROWS = WIDTH == 16 || TAPS <= 11 ? TALL_KERNEL : 1;  // whose sums fit in the registers at once
+  constexpr int ROWS = rows_at_once(TALL_KERNEL, WIDE_KERNEL);
   for (int first = 0; first < TALL_KERNEL; first += ROWS) {
     Vec sums[ROWS * WIDE_KERNEL];
     for (int k = 0; k < ROWS * WIDE_KERNEL; k++) sums[k] = of_weight[first * WIDE_KERNEL + k];
