@@ -11,9 +11,11 @@ from torch import Tensor
 
 from imse.checkpoint import CheckpointError, load
 from imse.nn.spectrum import analyse, synthesise
+from imse.train.data import open_data
 from imse.train.loop import Run
 from imse.train.mixing import Batch
-from imse.train.recipe import Recipe, TeacherConfig
+from imse.train.recipe import DataConfig, Recipe, RecipeError, TeacherConfig
+from imse.train.recipe_file import read
 from imse.train.state import ResumeError
 from imse.train.teacher import Teacher
 from imse.train.trainer import make_fabric
@@ -61,13 +63,33 @@ def test_a_run_learns_from_its_teacher(recipe: Recipe, small_weights: Path, tmp_
     weights = str(small_weights)
     alone = first_loss(TeacherConfig())
     assert first_loss(TeacherConfig(weights)) != alone
-    # No mixture's speech is from that source, or no part of the target is the teacher's.
-    assert first_loss(TeacherConfig(weights, sources=("books",))) == alone
+    assert first_loss(TeacherConfig(weights, sources=("voices",))) == first_loss(TeacherConfig(weights))
     assert first_loss(TeacherConfig(weights, share=0.0)) == alone
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"damaged\.safetensors"):
         first_loss(TeacherConfig(str(damaged)))
+
+
+@pytest.mark.parametrize("source", ["voice", "noises"])
+def test_a_source_that_has_no_speech_is_an_error(recipe: Recipe, small_weights: Path, source: str) -> None:
+    wrong = replace(recipe, teacher=TeacherConfig(str(small_weights), sources=("voices", source)))
+    with pytest.raises(RecipeError, match=rf"teacher\.sources: .*'{source}'"):
+        open_data(wrong, CPU)
+
+
+def test_a_teacher_of_sources_needs_a_manifest(recipe: Recipe, small_weights: Path) -> None:
+    pairs = DataConfig(clean="clean", noisy="noisy")
+    with pytest.raises(RecipeError, match=r"teacher\.sources: pairs"):
+        open_data(replace(recipe, data=pairs, teacher=TeacherConfig(str(small_weights), sources=("voices",))), CPU)
+
+
+@pytest.mark.parametrize("setting", ['sources=["voices"]', "share=0.5"])
+def test_settings_of_a_teacher_need_its_weights(tmp_path: Path, setting: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.touch()
+    with pytest.raises(RecipeError, match=r"teacher: .*weights"):
+        read(path, [f"teacher.{setting}"])
 
 
 def test_a_run_does_not_go_on_with_another_teacher(recipe: Recipe, small_weights: Path) -> None:

@@ -103,6 +103,14 @@ def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> Non
     assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
 
 
+def test_where_nothing_can_be_scored_the_last_weights_are_kept(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imse.train.validation.metrics", lambda _: {})
+    with running(replace(recipe, validation=replace(recipe.validation, interval=2))) as run:
+        assert load_with_metadata(run.train())[1]["steps"] == "4"
+
+
 def test_a_network_that_has_diverged_ends_the_run_in_one_line(recipe: Recipe) -> None:
     with running(recipe) as run, torch.no_grad():
         for parameter in run.trainer.exported_network.parameters():
@@ -167,6 +175,20 @@ def test_resume_errors_say_why(recipe: Recipe) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:1_000])
     with pytest.raises(state.ResumeError, match="damaged"):
         Run(recipe, make_fabric(recipe), resume=True)
+
+
+def test_what_a_checkpoint_s_recipe_does_not_know_has_its_default(recipe: Recipe) -> None:
+    with running(recipe) as run:
+        run.save()
+    path = Path(recipe.run.folder) / state.LAST
+    content = torch.load(path, weights_only=True)
+    del content["recipe"]["teacher"], content["recipe"]["data"]["speech_shares"]
+    torch.save(content, path)
+    with running(recipe, resume=True) as run:
+        assert run.progress == 0
+    other = replace(recipe, data=replace(recipe.data, speech_shares={"voices": 1.0}))
+    with pytest.raises(state.ResumeError, match=r"data\.speech_shares\.voices"):
+        Run(other, make_fabric(other), resume=True)
 
 
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,14 @@ def open_data(recipe: Recipe, device: torch.device) -> tuple[BatchSource, list[U
         raise RecipeError("a recipe needs either data.manifest, or data.clean and data.noisy")
     if paired and not (data.clean and data.noisy):
         raise RecipeError("pairs need both data.clean and data.noisy")
+    taught = recipe.teacher.sources
+    if paired and taught:
+        raise RecipeError("teacher.sources: pairs have no sources; leave it out and the teacher teaches all of them")
     cache = Path(data.cache) if data.cache else None
     split = split_pairs(data) if paired else split_manifest(data)
+    unknown = sorted(set(taught) - {recording.source for recording in split.train if recording.kind == "speech"})
+    if unknown:
+        raise RecipeError(f"teacher.sources: no speech to train on is from '{unknown[0]}' in {data.manifest}")
     corpus = corpora.load(split.train, cache).to(device)
     held_out = corpora.load(split.held_out, cache)
     if paired:
@@ -52,7 +58,5 @@ def open_data(recipe: Recipe, device: torch.device) -> tuple[BatchSource, list[U
     if recipe.mixing.room > 0:
         whole, early = simulate(recipe.mixing.rooms, recipe.seed)
         rooms = whole.to(device), early.to(device)
-    mixer = Mixer(
-        corpus, recipe.mixing, samples, rooms, shares=data.speech_shares, taught=recipe.teacher.sources or None
-    )
+    mixer = Mixer(corpus, recipe.mixing, samples, rooms, shares=data.speech_shares, taught=taught or None)
     return mixer, mix_utterances(held_out, recipe.validation, recipe.seed)

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from imse import checkpoint
+from imse.atomic_write import atomic_write
 from imse.nn import Network
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train import state, validation
@@ -55,7 +56,8 @@ class Run:
             self._seconds, self._best = content["seconds"], content["best"]
         if fabric.is_global_zero:
             self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=2) + "\n")
+            with atomic_write(self._folder / "recipe.json") as file:
+                file.write(f"{json.dumps(dataclasses.asdict(recipe), indent=2)}\n".encode())
 
     @property
     def progress(self) -> float:
@@ -67,7 +69,8 @@ class Run:
         """Train to the end of the recipe, with checkpoints and validations on the way.
 
         Returns:
-            The file of the best weights by validation; of the last ones where the recipe never validates.
+            The file of the best weights by validation. It holds the last ones where the recipe never validates, or
+            where no validation could compute the recipe's metric.
         """
         config, trainer = self._recipe.run, self.trainer
         interval = self._recipe.validation.interval
@@ -97,7 +100,7 @@ class Run:
                 bar.validated(trainer.step, self.validate(board))
             self.save()
         board.close()
-        if not interval and self._fabric.is_global_zero:
+        if (not interval or self._best == float("-inf")) and self._fabric.is_global_zero:
             self._export(self.trainer.exported_network)
         return self._folder / BEST
 

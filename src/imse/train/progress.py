@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from imse.signal.spectrum import SAMPLE_RATE, Floats, analyse
+from imse.signal.spectrum import COMPRESSION, SAMPLE_RATE, Floats, analyse
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -56,7 +56,7 @@ class Board:
 def spectrogram(waveform: Floats, range_db: float = 80.0) -> Floats:
     """Picture [256, T] of a waveform [samples], low frequencies below: 1 at the loudest, 0 at `range_db` below it."""
     magnitude, _ = analyse(waveform[None])
-    level_db = 20 / 0.3 * np.log10(magnitude[0, ::-1] + 1e-6)
+    level_db = 20 / COMPRESSION * np.log10(magnitude[0, ::-1] + 1e-6)
     picture: Floats = np.clip(1 + (level_db - level_db.max()) / range_db, 0, 1).astype(np.float32)
     return picture
 

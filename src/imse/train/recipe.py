@@ -155,13 +155,17 @@ class TeacherConfig:
 
     Attributes:
         weights: Its weights, a file that `imse.checkpoint.load` opens; empty for no teacher.
-        sources: Sources of speech whose mixtures it teaches; empty for all.
+        sources: Sources of speech in the manifest whose mixtures it teaches; empty for all.
         share: Share of its output in the target waveform; the rest is the clean speech.
     """
 
     weights: str = ""
     sources: tuple[str, ...] = ()
     share: Probability = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.weights and (self.sources or self.share != 1):
+            raise ValueError("sources and share have no effect without weights")
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from imse.atomic_write import atomic_write
 from imse.errors import ImseError
+from imse.train.recipe import Recipe
 
 LAST = "last.ckpt"
 # What may change between the parts of a run: where it is computed, and how long it goes on.
@@ -51,11 +53,19 @@ def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise ResumeError(f"{path}: damaged") from error
+    # What a recipe did not have yet when the checkpoint was made has its default.
+    before = _filled(dataclasses.asdict(Recipe()), state["recipe"])
     for table in ("seed", "network", "data", "mixing", "loss", "teacher", "optim"):
-        changed = _difference(state["recipe"][table], recipe[table], table)
+        changed = _difference(before[table], recipe[table], table)
         if changed:
             raise ResumeError(f"{path}: made with another recipe: {changed}")
     return state
+
+
+def _filled(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """A recipe and its tables with defaults for absent keys."""
+    tables = {key: {**defaults.get(key, {}), **table} for key, table in given.items() if isinstance(table, dict)}
+    return {**defaults, **given, **tables}
 
 
 def _difference(before: Any, now: Any, name: str) -> str | None:
