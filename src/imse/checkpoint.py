@@ -44,7 +44,7 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
     """As `load`, with what the file says of its weights' origin (empty for a published file)."""
     path = Path(path)
     with path.open("rb"):
-        pass  # what cannot be opened is said by the system's own error, which names the file
+        pass  # the system's error already names the file
     tensors, metadata = _read_safetensors(path)
     if tensors is None:
         published = _read_published(path)
@@ -89,7 +89,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor] | None, dict[str, s
 def _read_published(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the bytes of a file that is no pickle make the unpickler do
+    except Exception as error:  # unpickling arbitrary bytes can raise anything
         raise CheckpointError(f"{path}: neither a safetensors file nor a published checkpoint, or damaged") from error
     generator = content.get("generator") if isinstance(content, dict) else None
     if not isinstance(generator, dict) or not all(

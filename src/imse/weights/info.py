@@ -13,7 +13,7 @@ from imse.weights import CONFIG_KEY, PARENTS_KEY
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
 
-# What weights ought to say of their origin; what else they say is printed after it.
+# Metadata keys shown first; others follow.
 _ORIGIN = ("license", "training_data")
 # From the baseline to IMSE: attention, embedding.
 _FAMILY = {

@@ -1,8 +1,8 @@
-"""What an ONNX graph becomes once the shapes of its values are known.
+"""Constant shapes in an ONNX graph.
 
-The exporter computes shapes inside the graph, as the batch and the frames are free, and a runtime that only knows that
-a size is free must take two sizes for different. Both end here: the graph is run on two examples, a size that is the
-same in both is a constant, and two sizes that agree in both are one.
+The exporter computes shapes inside the graph, as the batch and the frames are free, and a runtime that sees
+two free sizes assumes that they differ. This module removes both: the graph is run on two examples; a size that is the
+same in both is a constant, and two sizes that agree in both are one size.
 """
 
 from __future__ import annotations
