@@ -38,7 +38,7 @@ class EngineEntry:
     automatic: bool = True
 
     def may_read(self, file: Path) -> bool:
-        """Whether a file's name does not speak against it: ONNX files are for one engine alone."""
+        """Whether a file's suffix fits this engine: only one engine reads ONNX files, and it reads no others."""
         return (file.suffix == ".onnx") == (self.suffix == ".onnx")
 
 

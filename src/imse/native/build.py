@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
-# What the kernels are compiled for, and how; the best of them is chosen when the library is opened.
+# Instruction sets, and the compiler flags of each; the best one is chosen when the library is opened.
 INSTRUCTION_SETS: dict[str, tuple[str, ...]] = {"baseline": ()}
 if platform.machine().lower() in ("x86_64", "amd64"):
     INSTRUCTION_SETS |= {

@@ -55,7 +55,7 @@ class OverlappingSegments:
     """The fewest segments of one length that cover the signal; they overlap, with a cross-fade amid each overlap.
 
     A signal up to `longest` is one segment, as it is. One shorter than `shortest` is lengthened by its own mirror
-    image, as the network answers badly to zeros and to very short signals.
+    image: the network enhances very short signals, and signals padded with zeros, less well.
 
     Attributes:
         shortest: Samples that a segment has at least.

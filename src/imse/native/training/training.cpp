@@ -1,8 +1,8 @@
 // Forward and gradient of the network's parts, for training on a processor. One call works on one sample, on one
 // thread.
 //
-// What is between the convolutions of a part never becomes a map in memory: a part goes through the frames once, keeps
-// the few that its convolutions reach, and computes them once more for the gradient instead of storing them.
+// Intermediate activations are not stored; the backward pass recomputes them. A part is computed frame by frame, and
+// only the frames that its convolutions reach are kept.
 //
 // Maps are [channels, frames, bins] with bins a multiple of 16, contiguous float32.
 #include <exception>
