@@ -103,9 +103,7 @@ def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> Non
     assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
 
 
-def test_where_nothing_can_be_scored_the_last_weights_are_kept(
-    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_nothing_can_be_scored_the_last_weights_are_kept(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imse.train.validation.metrics", lambda _: {})
     with running(replace(recipe, validation=replace(recipe.validation, interval=2))) as run:
         assert load_with_metadata(run.train())[1]["steps"] == "4"
