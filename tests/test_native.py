@@ -102,7 +102,7 @@ def test_recorded_spectra(reference: Path, published_safetensors: Path) -> None:
 
 
 def test_neither_threads_nor_earlier_segments_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_processors", lambda: 8)
+    monkeypatch.setattr("imse.processors.processors", lambda: 8)
     network = shaken(NetworkConfig(channels=16, blocks=2))
     alone = compile_network(network).run(*spectra(37, 256))
     for threads in (2, 3, 8):
@@ -252,14 +252,14 @@ def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> Non
         (16, 1, 256, 1, r"tensor 'encoder\.entry\.0\.weight' is \[8, 2, 1, 1\] instead of \[16, 2, 1, 1\]"),
         (12, 1, 256, 1, "channels in a multiple of 8 up to 256"),
         (264, 1, 256, 1, "channels in a multiple of 8 up to 256"),
-        (2**32 + 8, 1, 256, 1, r"channels must be at least 1 and below 2\*\*31, not 4294967304"),
+        (2**32 + 8, 1, 256, 1, r"channels must be below 2\*\*31, not 4294967304"),
+        (True, 1, 256, 1, "channels must be a whole number, not True"),
         (8, 65, 256, 1, "1 to 64 blocks"),
         (8, 0, 256, 1, "blocks must be at least 1"),
         (8, 1, 64, 1, "bins in a multiple of 128 up to 1024"),
         (8, 1, 384, 1, r"tensor 'magnitude_decoder\.sigmoid\.slope' is \[256, 1\] instead of \[384, 1\]"),
         (8, 1, 256, 0, "threads must be at least 1"),
         (8, 1, 256, -1, "threads must be at least 1"),
-        (8, 1, 256, 2**32, r"threads must be at least 1 and below 2\*\*31"),
         (8, 1, 256, 1.5, r"threads must be a whole number, not 1\.5"),
     ],
 )
@@ -285,8 +285,8 @@ def test_spectra_of_another_shape(tensors: dict[str, NDArray[np.float32]]) -> No
 
 
 def test_more_threads_than_processors(tensors: dict[str, NDArray[np.float32]]) -> None:
-    """So many threads cannot be started. The result is that of one thread."""
-    few, many = NativeNetwork(8, 1, 256, tensors), NativeNetwork(8, 1, 256, tensors, 10**6)
+    """So many threads cannot be started: there are as many as processors, and the result is that of one thread."""
+    few, many = NativeNetwork(8, 1, 256, tensors), NativeNetwork(8, 1, 256, tensors, 2**32)
     for ours, theirs in zip(few.run(*spectra(9, 256)), many.run(*spectra(9, 256)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -297,12 +297,13 @@ def test_more_threads_than_memory(tensors: dict[str, NDArray[np.float32]], tmp_p
     save_file(tensors, tmp_path / "tensors.safetensors")
     script = f"""
 import resource
+import imse.processors
 import numpy as np
 from pathlib import Path
 from safetensors.numpy import load_file
 from imse import native
 from imse.errors import ImseError
-native._processors = lambda: 1000
+imse.processors.processors = lambda: 1000
 many, one = (
     native.NativeNetwork(8, 1, 256, load_file({str(tmp_path / "tensors.safetensors")!r}), n) for n in (1000, 1)
 )
@@ -321,6 +322,47 @@ print(one.run(x, x)[0].shape)
     assert result.stdout.splitlines() == expected, result.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, to limit memory")
+def test_enhance_with_more_threads_than_memory(small_weights: Path, example: Path, tmp_path: Path) -> None:
+    """`imse enhance` ends with one line for the file, instead of waiting for threads that never start."""
+    script = """
+import resource
+import imse.processors
+imse.processors.processors = lambda: 200
+limit = 800 << 20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+from imse.cli import main
+main()
+"""
+    output = tmp_path / "out.flac"
+    command = [sys.executable, "-c", script, "enhance", str(example), "-o", str(output), "--threads", "200"]
+    command += ["--engine", "native", "--weights", str(small_weights)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 1
+    error, summary = result.stderr.splitlines()
+    assert error.endswith("the system has no room for 200 threads: use fewer")
+    assert summary == "imse: 1 of 1 files failed"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threads", [1.5, 0, -1, True, "2", None, np.float32(2), [2]])
+@pytest.mark.parametrize("engine", ["auto", "native", "onnx", "torch"])
+def test_threads_that_are_no_number_of_threads(small_weights: Path, engine: str, threads: object) -> None:
+    weights = small_weights.with_suffix(".onnx" if engine == "onnx" else ".safetensors")
+    with pytest.raises(ImseError, match=r"^threads must be (at least 1|a whole number), not "):
+        Enhancer(weights, engine, threads)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("open_engine", [NativeEngine, OnnxEngine])
+def test_engines_check_their_threads(small_weights: Path, open_engine: type[NativeEngine | OnnxEngine]) -> None:
+    weights = small_weights.with_suffix(".onnx" if open_engine is OnnxEngine else ".safetensors")
+    for threads in (1.5, 0, True, "2"):
+        with pytest.raises(ImseError, match="threads must be"):
+            open_engine(weights, threads)  # type: ignore[arg-type]
+    open_engine(weights, 2**32)  # as many as there are processors
+    open_engine(weights, np.int64(1))  # type: ignore[arg-type]
+
+
 def test_neither_copied_nor_pickled(tensors: dict[str, NDArray[np.float32]]) -> None:
     network = NativeNetwork(8, 1, 256, tensors)
     for call in (copy.copy, copy.deepcopy, pickle.dumps):
@@ -334,10 +376,11 @@ def test_used_in_a_forked_process(tensors: dict[str, NDArray[np.float32]], tmp_p
     save_file(tensors, tmp_path / "tensors.safetensors")
     script = f"""
 import os
+import imse.processors
 import numpy as np
 from safetensors.numpy import load_file
 from imse import native
-native._processors = lambda: 2
+imse.processors.processors = lambda: 2
 network = native.NativeNetwork(8, 1, 256, load_file({str(tmp_path / "tensors.safetensors")!r}), threads=2)
 x = np.ones((9, 256), np.float32)
 before = network.run(x, x)[0]
@@ -361,8 +404,12 @@ def test_configuration_that_does_not_fit(tensors: dict[str, NDArray[np.float32]]
         ({"depth": 4}, "unusable network configuration: unexpected depth"),
         ({"bins": 512}, "the compiled engine runs on 256 bins, not 512: use --engine torch"),
         ({"bins": 128}, "the compiled engine runs on 256 bins, not 128: use --engine torch"),
-        ({"channels": 2**32 + 8}, "channels must be at least 1 and below"),
-        ({"channels": None}, "not of imse, or a damaged one"),
+        ({"channels": 2**32 + 8}, r"channels must be below 2\*\*31"),
+        ({"channels": None}, "unusable network configuration: channels must be a whole number, not None"),
+        ({"channels": 8.0}, r"channels must be a whole number, not 8\.0"),
+        ({"blocks": True}, "blocks must be a whole number, not True"),
+        ({"blocks": -1}, "blocks must be at least 1, not -1"),
+        ({"bins": "256"}, "bins must be a whole number, not '256'"),
     ):
         save_file(tensors, path, {"imse.network": json.dumps(config | changed)})
         with pytest.raises(ImseError, match=f"changed.safetensors: .*{message}"):

@@ -8,8 +8,6 @@ when it is opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" o
 from __future__ import annotations
 
 import ctypes
-import operator
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,7 +16,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.arguments import whole_number
 from imse.errors import ImseError
+from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
 
@@ -103,7 +103,7 @@ class NativeNetwork:
         self, channels: int, blocks: int, bins: int, tensors: Mapping[str, NDArray[Any]], threads: int = 1
     ) -> None:
         sizes = [_size(value, name) for value, name in ((channels, "channels"), (blocks, "blocks"), (bins, "bins"))]
-        threads = min(_size(threads, "threads"), _processors())
+        threads = usable_threads(threads)
         self._library = library()
         arrays = [np.asarray(tensor, dtype=np.float32, order="C") for tensor in tensors.values()]
         count = len(arrays)
@@ -163,20 +163,10 @@ class NativeNetwork:
 
 def _size(value: object, name: str) -> int:
     """A size as it can be given to C, where an `int` has 32 bits."""
-    try:
-        size = operator.index(value)  # type: ignore[arg-type]  # what cannot be an index is the error
-    except TypeError:
-        raise ImseError(f"{name} must be a whole number, not {value!r}") from None
-    if not 1 <= size <= _LARGEST_INT:
-        raise ImseError(f"{name} must be at least 1 and below 2**31, not {size}")
+    size = whole_number(name, value)
+    if size > _LARGEST_INT:
+        raise ImseError(f"{name} must be below 2**31, not {size}")
     return size
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _error(message: ctypes.Array[ctypes.c_char]) -> ImseError:
