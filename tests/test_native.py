@@ -9,8 +9,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from imse import Enhancer, native
@@ -224,7 +227,7 @@ def tensors() -> dict[str, NDArray[np.float32]]:
 
 
 def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> None:
-    def refused(message: str, **changed: NDArray[np.float32] | None) -> None:
+    def refused(message: str, **changed: NDArray[Any] | None) -> None:
         names = {key.replace("__", "."): value for key, value in changed.items()}
         given = {name: x for name, x in (tensors | names).items() if x is not None}
         with pytest.raises(ImseError, match=message):
@@ -237,13 +240,58 @@ def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> Non
         r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' is \[1, 1, 8, 8\] instead of \[8, 8, 1, 1\]",
         unet__encoder1__embedding__pointwise__weight=square.transpose(2, 3, 0, 1),
     )
-    for value in (np.nan, np.inf, -np.inf):
-        damaged = square.copy()
+    not_finite, too_large = "has a value that is not finite", "has a value beyond 1000: damaged weights"
+    for value, problem in (
+        (np.nan, not_finite), (np.inf, not_finite), (-np.inf, not_finite), (1e300, not_finite),
+        (1e30, too_large), (-1001, too_large),
+    ):  # fmt: skip
+        damaged = square.astype(np.float64)
         damaged[3, 4] = value
         refused(
-            r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' has a value that is not finite",
+            rf"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' {problem}",
             unet__encoder1__embedding__pointwise__weight=damaged,
         )
+    refused(
+        r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' holds int32 instead of floating-point numbers",
+        unet__encoder1__embedding__pointwise__weight=square.astype(np.int32),
+    )
+
+
+DAMAGES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "NaN": lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size // 2, np.float32(np.nan), x),
+    "infinite": lambda x: np.where(np.arange(x.size).reshape(x.shape) == 0, np.float32(-np.inf), x),
+    "large": lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size - 1, np.float32(1e30), x),
+    "all large": lambda x: np.full_like(x, 1e30),
+    "transposed": lambda x: x.T,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_enhance_refuses_damaged_weights(small_weights: Path, example: Path, tmp_path: Path, damage: str) -> None:
+    damaged = "unet.latent.blocks.0.ffn.project_out.weight"
+    with safe_open(small_weights, framework="numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    tensors[damaged] = np.ascontiguousarray(DAMAGES[damage](tensors[damaged]))
+    weights = tmp_path / "damaged.safetensors"
+    save_file(tensors, weights, metadata)
+    command = [sys.executable, "-m", "imse", "enhance", str(example), "-o", str(tmp_path / "out.flac")]
+    result = subprocess.run([*command, "--weights", str(weights)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(f"imse: {weights}: tensor '{damaged}' ")
+    assert list(tmp_path.iterdir()) == [weights]
+
+
+def test_a_direction_of_zero_length_is_zero_radians(tensors: dict[str, NDArray[np.float32]]) -> None:
+    """Where the phase decoder gives nothing, as where all weights are zero."""
+    names = [f"phase_decoder.{part}.{kind}" for part in ("real", "imag") for kind in ("weight", "bias")]
+    nothing = tensors | {name: np.zeros_like(tensors[name]) for name in names}
+    magnitude, real, imag = NativeNetwork(8, 1, 256, nothing).run(*spectra(9, 256))
+    assert np.isfinite(magnitude).all()
+    np.testing.assert_array_equal(real, 1)
+    np.testing.assert_array_equal(imag, 0)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +348,7 @@ import resource
 import imse.processors
 import numpy as np
 from pathlib import Path
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from imse import native
 from imse.errors import ImseError
@@ -331,7 +380,6 @@ import imse.processors
 imse.processors.processors = lambda: 200
 limit = 800 << 20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-from imse.cli import main
 main()
 """
     output = tmp_path / "out.flac"
@@ -378,6 +426,7 @@ def test_used_in_a_forked_process(tensors: dict[str, NDArray[np.float32]], tmp_p
 import os
 import imse.processors
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from imse import native
 imse.processors.processors = lambda: 2

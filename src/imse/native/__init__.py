@@ -95,8 +95,8 @@ class NativeNetwork:
             depend on them.
 
     Raises:
-        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape
-            or not finite.
+        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape,
+            or has a value that is no finite number or larger than any trained one.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class NativeNetwork:
         sizes = [_size(value, name) for value, name in ((channels, "channels"), (blocks, "blocks"), (bins, "bins"))]
         threads = usable_threads(threads)
         self._library = library()
-        arrays = [np.asarray(tensor, dtype=np.float32, order="C") for tensor in tensors.values()]
+        arrays = [_floats(name, tensor) for name, tensor in tensors.items()]
         count = len(arrays)
         lengths = [length for array in arrays for length in array.shape]
         message = ctypes.create_string_buffer(_MESSAGE_SIZE)
@@ -167,6 +167,13 @@ def _size(value: object, name: str) -> int:
     if size > _LARGEST_INT:
         raise ImseError(f"{name} must be below 2**31, not {size}")
     return size
+
+
+def _floats(name: str, tensor: NDArray[Any]) -> Floats:
+    if not np.issubdtype(tensor.dtype, np.floating):
+        raise ImseError(f"tensor '{name}' holds {tensor.dtype} instead of floating-point numbers")
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused
+        return np.asarray(tensor, dtype=np.float32, order="C")
 
 
 def _error(message: ctypes.Array[ctypes.c_char]) -> ImseError:
