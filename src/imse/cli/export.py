@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imse.errors import ImseError
+from imse.cli.output import refuse_existing
 
 
 def export(
@@ -22,8 +22,7 @@ def export(
     from imse.checkpoint import load_with_metadata
     from imse.weights.export import export_onnx
 
-    if output.exists() and not overwrite:
-        raise ImseError(f"{output}: already there; --overwrite replaces it")
+    refuse_existing(output, overwrite)
     network, metadata = load_with_metadata(weights)
     export_onnx(network, output, metadata)
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
