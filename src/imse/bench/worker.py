@@ -102,8 +102,8 @@ def product() -> Task:
 
 def count(weights: Path) -> Task:
     """Describe the network in a file: its configuration, parameters, and GMAC per second of audio. Nothing is timed."""
+    from imse.info import network_config
     from imse.nn.cost import costs
-    from imse.weights.info import network_config
 
     config = network_config(weights)
     total = costs(config)["total"]

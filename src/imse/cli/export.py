@@ -20,7 +20,7 @@ def export(
     Example: imse export mine.safetensors mine.onnx && imse enhance noisy.wav --weights mine.onnx
     """
     from imse.checkpoint import load_with_metadata
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     refuse_existing(output, overwrite)
     network, metadata = load_with_metadata(weights)

@@ -19,9 +19,9 @@ def info(
 
     Example: imse info --weights mine.safetensors
     """
+    from imse import info as information
     from imse.engine import ENGINES
     from imse.weights import find, names
-    from imse.weights import info as information
 
     if compare:
         typer.echo(information.compare())

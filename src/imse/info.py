@@ -22,8 +22,7 @@ _FAMILY = {
     "MALA + DE": ("mala", "de"),
     "IMSE": ("mala", "idconv"),
 }
-# Parameters of the selective fusions, which only the published code has; they have no effect (see
-# `imse.weights.upstream`).
+# Parameters of the selective fusions, which only the published code has; they have no effect (see `imse.upstream`).
 _SELECTIVE_FUSION = 1_607
 
 Rows = list[Sequence[str]]
