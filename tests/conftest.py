@@ -59,8 +59,8 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from imse.checkpoint import save
+    from imse.export.onnx import export_onnx
     from imse.nn import IMSE, NetworkConfig
-    from imse.weights.export import export_onnx
 
     torch.manual_seed(1)
     network = IMSE(NetworkConfig(channels=8, blocks=1))
@@ -105,7 +105,7 @@ def published_safetensors(reference: Path, tmp_path_factory: pytest.TempPathFact
 def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published weights, exported."""
     from imse.checkpoint import load
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     path = tmp_path_factory.mktemp("published") / "imse.onnx"
     export_onnx(load(reference / "imse_g_best_pesq_3.399"), path)

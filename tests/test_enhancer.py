@@ -135,7 +135,7 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_them(
     import torch
 
     from imse.checkpoint import load, save
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     network = load(small_weights)
     for parameter in network.parameters():

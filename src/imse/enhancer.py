@@ -33,6 +33,7 @@ from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
+from imse.weights import DEFAULT
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
@@ -76,7 +77,7 @@ class Enhancer:
 
     def __init__(
         self,
-        weights: str | Path = "default",
+        weights: str | Path = DEFAULT,
         engine: str | Engine = AUTO,
         threads: int = 1,
         segments: str = "overlap",
@@ -198,7 +199,7 @@ class Enhancer:
         for block in resample_stream(enhanced, SAMPLE_RATE, sample_rate, width):
             original = waiting.take(len(block))
             yield self._mix(original, block[: len(original)])
-        # Two roundings of the length may leave some samples over, and of less than a sample at 16 kHz nothing was read.
+        # Rounding the length twice may leave some samples over. A signal shorter than a sample at 16 kHz was not read.
         deque(narrow, maxlen=0)
         while len(original := waiting.take(sample_rate)):
             yield self._mix(original, np.zeros((len(original), width), np.float32))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imse.bench.process import enhance_file
+from imse.bench.process import run_enhance
 from imse.bench.run import describe_machine, noisy_speech
-from imse.bench.worker import Task, Worker, count, enhance, product
+from imse.bench.worker import Task, Worker, count, open_enhancer, product
 from imse.errors import ImseError
 from imse.processors import processors
 
@@ -34,7 +34,7 @@ def test_a_worker_enhances(small_onnx: Path) -> None:
     from imse.enhancer import Enhancer
 
     signal = noisy_speech(0.5)
-    with Worker(1, enhance, "onnx", small_onnx, "overlap", 1, signal) as worker:
+    with Worker(1, open_enhancer, "onnx", small_onnx, "overlap", 1, signal) as worker:
         open_seconds, first_seconds, output = worker.found
     assert open_seconds > 0
     assert first_seconds > 0
@@ -70,7 +70,7 @@ def test_a_worker_that_dies() -> None:
 def test_a_process_that_fails(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("not a sound")
     with pytest.raises(ImseError, match="1 of 1 files failed"):
-        enhance_file(tmp_path / "text.wav", tmp_path / "out.wav")
+        run_enhance(tmp_path / "text.wav", tmp_path / "out.wav")
 
 
 def test_the_machine() -> None:

@@ -75,8 +75,11 @@ def _turn() -> Took:
     return Took(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
-    """Enhance a signal [samples] at 16 kHz. The result: seconds to open, seconds of a first call, and its output."""
+def open_enhancer(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
+    """Open an enhancer, to be run on a signal [samples] at 16 kHz.
+
+    The result: seconds to open, seconds of a first call, and the output of that call.
+    """
     started = time.perf_counter()
     from imse.enhancer import Enhancer
     from imse.signal.spectrum import SAMPLE_RATE
@@ -99,8 +102,8 @@ def product() -> Task:
 
 def count(weights: Path) -> Task:
     """Describe the network in a file: its configuration, parameters, and GMAC per second of audio. Nothing is timed."""
+    from imse.info import network_config
     from imse.nn.cost import costs
-    from imse.weights.info import network_config
 
     config = network_config(weights)
     total = costs(config)["total"]

@@ -11,6 +11,7 @@ import typer
 from imse.engine import AUTO, ENGINES
 from imse.errors import ImseError, describe, printable
 from imse.processors import processors
+from imse.weights import DEFAULT
 
 
 def enhance_command(
@@ -28,7 +29,7 @@ def enhance_command(
             "Default: beside the input, a.wav as a.enhanced.wav, the folder rec as rec.enhanced.",
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
+    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = DEFAULT,
     engine: Annotated[
         str,
         typer.Option(

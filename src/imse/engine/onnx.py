@@ -8,11 +8,9 @@ import onnxruntime
 
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError
+from imse.export import INPUTS, OUTPUTS
 from imse.processors import usable_threads
 from imse.signal.spectrum import Floats, analyse, synthesise
-
-INPUTS = ("magnitude", "phase")
-OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
 
 
 class OnnxEngine:
