@@ -51,7 +51,8 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
     settle_shapes(model, [_example(network, 2, 12), _example(network, 3, 20)])
     _strip(model)
     config = json.dumps(asdict(network.config))
-    onnx.helper.set_model_props(model, {**(metadata or {}), CONFIG_KEY: config})
+    # Sorted, so that the same network is the same file: metadata come from safetensors in any order.
+    onnx.helper.set_model_props(model, dict(sorted({**(metadata or {}), CONFIG_KEY: config}.items())))
     with atomic_write(Path(path)) as file:
         file.write(model.SerializeToString())
 
