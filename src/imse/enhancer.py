@@ -28,6 +28,7 @@ from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.errors import ImseError
+from imse.processors import usable_threads
 from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
@@ -63,13 +64,13 @@ class Enhancer:
         weights: Name of weights in the package, or a file.
         engine: A name in `imse.engine.ENGINES`, where each is described, or "auto" for the fastest that is there and
             runs the weights. An open engine is used as it is, with its own weights and threads.
-        threads: Processor threads that the network uses.
+        threads: Processor threads that the network uses, at most as many as this process has processors.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
             input as it is, None sets no limit.
 
     Raises:
-        ImseError: Unknown names, unreadable weights, a limit below 0.
+        ImseError: Unknown names, unreadable weights, a limit below 0, `threads` that are not a whole number from 1 up.
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
 
@@ -85,8 +86,7 @@ class Enhancer:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
         if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
             raise ImseError(f"the attenuation limit is a number of dB from 0 up, not {attenuation_limit_db}")
-        if threads < 1:
-            raise ImseError(f"threads must be at least 1, not {threads}")
+        threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
         self._limits_level = segments != "paper"  # the authors' inference is left as it is
         # The share of the input that is blended into the output.

@@ -182,6 +182,8 @@ void damaged_weights(const std::vector<Tensor>& tensors) {
     changed = tensors;
     changed[i].values.back() = i % 2 ? NAN : INFINITY;
     expect_refused(changed, "tensor '" + tensors[i].name + "' has a value that is not finite");
+    changed[i].values.back() = -1e30f;
+    expect_refused(changed, "tensor '" + tensors[i].name + "' has a value beyond 1000");
   }
 }
 

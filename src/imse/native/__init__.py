@@ -8,8 +8,6 @@ when it is opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" o
 from __future__ import annotations
 
 import ctypes
-import operator
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,7 +16,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.arguments import whole_number
 from imse.errors import ImseError
+from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
 
@@ -95,17 +95,17 @@ class NativeNetwork:
             depend on them.
 
     Raises:
-        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape
-            or not finite.
+        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape,
+            or has a value that is no finite number or larger than any trained one.
     """
 
     def __init__(
         self, channels: int, blocks: int, bins: int, tensors: Mapping[str, NDArray[Any]], threads: int = 1
     ) -> None:
         sizes = [_size(value, name) for value, name in ((channels, "channels"), (blocks, "blocks"), (bins, "bins"))]
-        threads = min(_size(threads, "threads"), _processors())
+        threads = usable_threads(threads)
         self._library = library()
-        arrays = [np.asarray(tensor, dtype=np.float32, order="C") for tensor in tensors.values()]
+        arrays = [_floats(name, tensor) for name, tensor in tensors.items()]
         count = len(arrays)
         lengths = [length for array in arrays for length in array.shape]
         message = ctypes.create_string_buffer(_MESSAGE_SIZE)
@@ -163,20 +163,17 @@ class NativeNetwork:
 
 def _size(value: object, name: str) -> int:
     """A size as it can be given to C, where an `int` has 32 bits."""
-    try:
-        size = operator.index(value)  # type: ignore[arg-type]  # what cannot be an index is the error
-    except TypeError:
-        raise ImseError(f"{name} must be a whole number, not {value!r}") from None
-    if not 1 <= size <= _LARGEST_INT:
-        raise ImseError(f"{name} must be at least 1 and below 2**31, not {size}")
+    size = whole_number(name, value)
+    if size > _LARGEST_INT:
+        raise ImseError(f"{name} must be below 2**31, not {size}")
     return size
 
 
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _floats(name: str, tensor: NDArray[Any]) -> Floats:
+    if not np.issubdtype(tensor.dtype, np.floating):
+        raise ImseError(f"tensor '{name}' holds {tensor.dtype} instead of floating-point numbers")
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused
+        return np.asarray(tensor, dtype=np.float32, order="C")
 
 
 def _error(message: ctypes.Array[ctypes.c_char]) -> ImseError:

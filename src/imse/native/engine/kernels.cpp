@@ -302,14 +302,16 @@ void apply_mask(const float* x, const float* noisy, const Mask& mask, int bins, 
 }
 
 void direction(float* real, float* imag, int bins) {
+  // The smallest number that is not taken for zero, see FlushDenormals.
+  constexpr float SMALLEST = __FLT_MIN__;
   for (int f = 0; f < bins; f += WIDTH) {
     const Vec re = load(real + f), im = load(imag + f);
     const Vec larger = maximum(maximum(re, -re), maximum(im, -im));
     // Scaled first, so that no square leaves the range of a float.
-    const Vec inverse = 1.0f / maximum(larger, splat(1e-38f));
+    const Vec inverse = 1.0f / maximum(larger, splat(SMALLEST));
     const Vec x = re * inverse, y = im * inverse;
     const Vec length = square_root(x * x + y * y);
-    const IntVec somewhere = larger >= 1e-38f;
+    const IntVec somewhere = larger >= SMALLEST;
     store(real + f, select(somewhere, x / length, splat(1.0f)));
     store(imag + f, select(somewhere, y / length, splat(0.0f)));
   }

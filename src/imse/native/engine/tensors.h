@@ -14,22 +14,30 @@ class Tensors {
  public:
   using Shape = std::vector<long>;
 
+  // Trained weights stay below 10. Beyond this a file is damaged, and what it computes is noise, though it is finite.
+  static constexpr int LARGEST_VALUE = 1000;
+
   // `values` stay the caller's, and have to last as long as this.
   void add(const std::string& name, const float* values, Shape shape) {
     if (!tensors_.emplace(name, Tensor{values, std::move(shape)}).second)
       throw std::runtime_error("two tensors '" + name + "'");
   }
 
-  // A tensor's values. Throws std::runtime_error where it is missing, has another shape or a value that is not finite.
+  // A tensor's values. Throws std::runtime_error where it is missing, has another shape, or a value that is not finite
+  // or beyond LARGEST_VALUE.
   const float* find(const std::string& name, const Shape& shape) {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) throw std::runtime_error("no tensor '" + name + "'");
     Tensor& tensor = found->second;
     if (tensor.shape != shape)
       throw std::runtime_error("tensor '" + name + "' is " + text(tensor.shape) + " instead of " + text(shape));
-    for (long i = 0; i < size(shape); i++)
+    for (long i = 0; i < size(shape); i++) {
       if (!std::isfinite(tensor.values[i]))
         throw std::runtime_error("tensor '" + name + "' has a value that is not finite");
+      if (std::fabs(tensor.values[i]) > LARGEST_VALUE)
+        throw std::runtime_error("tensor '" + name + "' has a value beyond " + std::to_string(LARGEST_VALUE) +
+                                 ": damaged weights");
+    }
     tensor.used = true;
     return tensor.values;
   }
