@@ -380,6 +380,7 @@ import imse.processors
 imse.processors.processors = lambda: 200
 limit = 800 << 20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+from imse.cli import main
 main()
 """
     output = tmp_path / "out.flac"

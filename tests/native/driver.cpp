@@ -239,7 +239,8 @@ struct Call {
 };
 
 std::vector<Call> training_calls(int c, int frames, int bins) {
-  const size_t map = static_cast<size_t>(c) * frames * bins, width = c, square = width * width, group = width / 8;
+  const size_t map = static_cast<size_t>(c) * frames * bins, width = c, square = width * width,
+               group = width / imse::BRANCH_DIVISOR;
   const int hidden = static_cast<int>(imse::FEED_FORWARD_FACTOR * c), outputs = c + 3;
   std::vector<size_t> layers;
   for (int i = 1; i <= imse::DENSE_DEPTH; i++)
@@ -260,7 +261,7 @@ std::vector<Call> training_calls(int c, int frames, int bins) {
        {c, frames, bins},
        map,
        map,
-       {width, 4 * square, 4 * width, 25 * width, width, square, width},
+       {width, 4 * square, 4 * width, imse::LEPE_SIZE * imse::LEPE_SIZE * width, width, square, width},
        {width * (imse::HEAD_SIZE + 2)},
        {size_t(imse::HEAD_SIZE) * frames * bins}},
       {"convolution", {c, outputs, 3, 3, frames, bins}, map, map / c * outputs, {9 * width * outputs, size_t(outputs)}},
