@@ -1,6 +1,8 @@
 // The session's maps and layers.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <new>
 
 #include "../common/rotation.h"
@@ -11,8 +13,12 @@ namespace imse {
 // ---- Frames ----
 
 void Session::reserve() {
-  const long floats = static_cast<long>(network_.channels) * frames_ * (network_.bins / 2 + PAD) + 2 * PAD;
-  slot_ = (floats + PAD - 1) / PAD * PAD;  // whole cache lines
+  // 64 bits hold the size for the largest network and MAX_FRAMES. Where it can be allocated, a `long` holds all
+  // offsets.
+  const std::int64_t floats = static_cast<std::int64_t>(network_.channels) * frames_ * (network_.bins / 2 + PAD);
+  const std::int64_t slot = (floats + 2 * PAD + PAD - 1) / PAD * PAD;  // whole cache lines
+  if (SLOTS * slot > std::numeric_limits<long>::max() / static_cast<long>(sizeof(float))) throw std::bad_alloc();
+  slot_ = static_cast<long>(slot);
   if (arena_size_ >= SLOTS * slot_) return;
   arena_.reset();
   arena_size_ = 0;
