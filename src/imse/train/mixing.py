@@ -148,8 +148,8 @@ class Mixer:
         kept = slice(self._samples)
         if config.shortest_segment:
             kept = slice(int(draw.common(config.shortest_segment, self._samples + 1)))
-        # A teacher teaches noise removal alone: no silence, no rooms, no repair. Colour and band limits change the target
-        # like the input, so that there is nothing to repair.
+        # A teacher is not trained for all mixtures: none teaches silence, rooms or damaged recordings. Colour and band
+        # limits are no damage, as the target has them, too.
         taught = self._taught[speaker].to(device) & ~(untaught | damaged)
         return Batch((noisy * scale)[:, kept], (clean * scale)[:, kept], taught)
 
