@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +18,7 @@ from imse.train.manifest import DataError
 from imse.train.mixing import generator
 from imse.train.quality import METRICS, metrics
 from imse.train.recipe import ValidationConfig
+from imse.workers import SpawnedPool
 
 _SECONDS = (1.5, 10.0)  # utterances shorter or longer than this are passed over
 
@@ -102,6 +101,6 @@ def measure(pairs: Sequence[tuple[Floats, Floats]], workers: int) -> dict[str, l
     if workers < 2:
         scored = [metrics(pair) for pair in pairs]
     else:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with SpawnedPool(workers) as pool:
             scored = list(pool.map(metrics, pairs, chunksize=4))
     return {name: [row.get(name, math.nan) for row in scored] for name in METRICS}
