@@ -28,6 +28,7 @@ from imse.train.manifest import split_manifest
 from imse.train.recipe_file import read
 from imse.train.rooms import simulate
 from imse.train.validation import Utterance, mix_utterances
+from imse.weights import DEFAULT
 
 MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
 SEED = 11
@@ -128,7 +129,7 @@ def main() -> None:
     """Print a row for each condition."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
-    parser.add_argument("--weights", default="default")
+    parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--count", type=int, default=20, help="mixtures of each condition")
     parser.add_argument("--music", nargs="*", type=Path, default=[])
     arguments = parser.parse_args()

@@ -8,11 +8,9 @@ import onnxruntime
 
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError
+from imse.export import INPUTS, OUTPUTS
 from imse.processors import usable_threads
 from imse.signal.spectrum import Floats, analyse, synthesise
-
-INPUTS = ("magnitude", "phase")
-OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
 
 
 class OnnxEngine:
@@ -30,6 +28,7 @@ class OnnxEngine:
     batch = 1
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
+        self.name = str(weights)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = usable_threads(threads)
         options.inter_op_num_threads = 1
