@@ -32,7 +32,7 @@ def wait() -> None:
 
 def test_an_exception_ends_the_processes_without_their_tasks() -> None:
     before = set(active_children())
-    with pytest.raises(KeyboardInterrupt), SpawnedPool(2) as pool:
+    with pytest.raises(KeyboardInterrupt), SpawnedPool(2) as pool:  # noqa: PT012 - the tasks are part of the case
         tasks = [pool.submit(wait) for _ in range(5)]
         raise KeyboardInterrupt
     assert set(active_children()) <= before
