@@ -120,7 +120,8 @@ def test_lossy_sound_keeps_codec_length_and_alignment(
     assert after.bit_rate is not None
     assert after.bit_rate >= 0.97 * before.bit_rate
     if extension != ".aac":
-        assert after.tags["title"] == "Interview"
+        with av.open(target) as container:
+            assert container.metadata["title"] == "Interview"
 
 
 @pytest.mark.parametrize("frames", [1_024, 2_000, 50_000, 50_001, 51_199])
@@ -205,7 +206,8 @@ def test_the_sound_of_a_video_can_be_written_alone(tmp_path: Path) -> None:
     make(source, "aac", 48_000, 50_176, pictures=True)
     rewrite(source, target)
     info, samples = read(target)
-    assert (info.format, info.subtype, info.sample_rate, info.tags["title"]) == ("WAV", "PCM_16", 48_000, "Interview")
+    assert (info.format, info.subtype, info.sample_rate) == ("WAV", "PCM_16", 48_000)
+    assert soundfile.SoundFile(target).title == "Interview"
     np.testing.assert_allclose(samples, read(source)[1], atol=2**-15)
 
 

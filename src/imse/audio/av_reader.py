@@ -17,14 +17,15 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition, Stream
 
 from imse.audio.interface import AudioInfo, Block, Reader
 from imse.errors import ImseError
 
 # A playlist or a script must open neither other files nor the network. No protocol of FFmpeg has this name.
 _NO_PROTOCOLS = {"protocol_whitelist": "none"}
-_TAGS = {"track": "tracknumber"}  # FFmpeg's names, and libsndfile's
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_IMAGES = {"mjpeg": "jpeg"}  # FFmpeg's name of a codec, and that of a MIME type
 _SEGMENT = bytes.fromhex("18538067")
 _NEED_FLOAT64 = frozenset({"s32", "s32p", "s64", "s64p", "dbl", "dblp"})
 
@@ -113,6 +114,21 @@ def tags_of(container: InputContainer) -> dict[str, str]:
     return {tag: value for tag, value in container.metadata.items() if tag.lower() not in _CONTAINER_TAGS}
 
 
+def is_picture(stream: Stream) -> bool:
+    """Whether a stream is one picture, as a cover is, and not a video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def pictures_of(container: InputContainer) -> Iterator[tuple[str, str, bytes]]:
+    """MIME type, name (or nothing) and content of each picture."""
+    for stream in container.streams.video:
+        if is_picture(stream):
+            codec = stream.codec_context.name
+            packet = next((packet for packet in container.demux(stream) if packet.size), None)
+            if packet is not None:
+                yield f"image/{_IMAGES.get(codec, codec)}", stream.metadata.get("filename", ""), bytes(packet)
+
+
 def _matroska_is_cut(path: Path) -> bool:
     """Whether a file is shorter than its one segment says (RFC 8794 and 9559); FFmpeg plays what there is."""
     with path.open("rb") as file:
@@ -141,6 +157,6 @@ def _info(container: InputContainer, stream: AudioStream, path: Path) -> AudioIn
         format=container.format.name,
         subtype=stream.codec_context.codec.canonical_name,
         extension=path.suffix.lower(),
-        tags={_TAGS.get(tag.lower(), tag.lower()): value for tag, value in tags_of(container).items()},
         source=path,
+        is_multimedia=True,
     )
