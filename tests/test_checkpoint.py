@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from imse.checkpoint import CheckpointError, load, load_with_metadata, save
+from imse.errors import ImseError
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
 from imse.weights import CONFIG_KEY
 
@@ -118,6 +120,14 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImseError, match=r"pipe: a pipe or a device; weights are read from a file$"):
+        load(tmp_path / "pipe")
+    with pytest.raises(ImseError, match="null: a pipe or a device"):
+        load("/dev/null")
+
+
 @pytest.mark.parametrize("kept", [0, 7, 100, -1])
 def test_a_safetensors_file_cut_short(ours: Path, kept: int) -> None:
     ours.write_bytes(ours.read_bytes()[:kept])
@@ -169,6 +179,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path) -> None:
         (None, f"a safetensors file, but not of imse: no '{CONFIG_KEY}' in its metadata"),
         ("{", "unusable network configuration: "),
         ("3", "unusable network configuration: "),
+        ("[" * 200_000, "unusable network configuration: "),
         ('{"width": 16}', "unusable network configuration: "),
         ('{"channels": 16.0}', "unusable network configuration: "),
         ('{"channels": 12}', "unusable network configuration: channels must be a positive multiple of 8, not 12"),

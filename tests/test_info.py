@@ -16,7 +16,7 @@ import pytest
 import imse
 from imse.checkpoint import save
 from imse.errors import ImseError
-from imse.info import compare, describe
+from imse.info import compare, describe, network_config
 from imse.nn import Network, NetworkConfig
 from imse.weights import CONFIG_KEY
 
@@ -73,6 +73,22 @@ def test_onnx_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "b.onnx").write_text("text")
     with pytest.raises(ImseError, match=r"b\.onnx: not an ONNX file, or a damaged one"):
         describe(tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("config", ["{", "[1]", "3", "NaN", '"x"', "[" * 200_000, '{"bins": ' * 200_000])
+def test_an_onnx_file_with_an_unusable_configuration(tmp_path: Path, config: str) -> None:
+    file = onnx_file(tmp_path / "a.onnx", {CONFIG_KEY: config})
+    for read in (describe, network_config):
+        with pytest.raises(ImseError, match=r"a\.onnx: unusable network configuration: ") as caught:
+            read(file)
+        assert "\n" not in str(caught.value)
+
+
+def test_metadata_reach_the_terminal_as_text(tmp_path: Path) -> None:
+    metadata = {CONFIG_KEY: json.dumps(asdict(SMALL)), "license": "\x1b[2Jgone", "parents": "[" * 200_000}
+    text = describe(onnx_file(tmp_path / "a.onnx", metadata))
+    assert "\\x1b[2Jgone" in text
+    assert "\x1b" not in text
 
 
 def test_compare() -> None:

@@ -18,7 +18,7 @@ from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.upstream import config_of, renamed
-from imse.weights import CONFIG_KEY
+from imse.weights import CONFIG_KEY, require_file
 from imse.weights.serialization import serialize
 
 
@@ -36,6 +36,7 @@ def load(path: str | Path) -> Network:
     Raises:
         OSError: The file cannot be read.
         CheckpointError: The file is neither, or its tensors do not fit the network.
+        ImseError: A pipe or a device.
     """
     return load_with_metadata(path)[0]
 
@@ -43,6 +44,7 @@ def load(path: str | Path) -> Network:
 def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
     """As `load`, with the file's metadata on the origin of the weights (empty for a published file)."""
     path = Path(path)
+    require_file(path)
     with path.open("rb"):
         pass  # raises the system's own error, which names the file
     tensors, metadata = _read_safetensors(path)
@@ -50,7 +52,7 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
         published = _read_published(path)
         tensors, config = renamed(published), config_of(published)
     else:
-        config = _config(metadata.pop(CONFIG_KEY, None), path)
+        config = parse_config(metadata.pop(CONFIG_KEY, None), path)
     network = _unfilled(config, path)
     _check_names(tensors, network.state_dict(), path)
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
@@ -99,12 +101,17 @@ def _read_published(path: Path) -> dict[str, Tensor]:
     return generator
 
 
-def _config(text: str | None, path: Path) -> NetworkConfig:
+def parse_config(text: str | None, path: Path) -> NetworkConfig:
+    """The configuration of a network, from what the metadata of a file have under `CONFIG_KEY`.
+
+    Raises:
+        CheckpointError: They have nothing there, or no such configuration. The message names `path`.
+    """
     if text is None:
         raise CheckpointError(f"{path}: a safetensors file, but not of imse: no '{CONFIG_KEY}' in its metadata")
     try:
         return NetworkConfig(**json.loads(text))
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: unusable network configuration: {error}") from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 from imse.engine.interface import Enhanced
@@ -42,7 +44,9 @@ class OnnxEngine:
                 f"{weights}: not an ONNX file; safetensors and published weights need --engine torch, "
                 "or 'imse export' first"
             ) from error
-        if tuple(node.name for node in self._session.get_inputs()) != INPUTS:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        names = tuple(node.name for node in inputs), tuple(node.name for node in outputs)
+        if names != (INPUTS, OUTPUTS) or {node.type for node in (*inputs, *outputs)} != {"tensor(float)"}:
             raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
 
     def __call__(self, waveform: Floats) -> Enhanced:
@@ -52,7 +56,19 @@ class OnnxEngine:
         return Enhanced(synthesise(enhanced, enhanced_phase, waveform.shape[1]), magnitude, enhanced)
 
     def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
-        """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same."""
+        """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same.
+
+        Raises:
+            ImseError: ONNX Runtime cannot run the network on such input, or its outputs have another shape.
+        """
         inputs = dict(zip(INPUTS, (magnitude, phase), strict=True))
-        enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
+        try:
+            enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
+        except Exception as error:  # onnxruntime's own exceptions have no common base
+            raise ImseError(f"{self.name}: cannot be run: {textwrap.shorten(str(error), 200)}") from error
+        for shape in (np.shape(enhanced), np.shape(enhanced_phase)):
+            if shape != magnitude.shape:
+                raise ImseError(
+                    f"{self.name}: not a network of imse: it turns {list(magnitude.shape)} into {list(shape)}"
+                )
         return enhanced, enhanced_phase

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from imse.errors import ImseError
@@ -36,6 +37,17 @@ def find(weights: str | Path, suffix: str) -> Path:
     if path.is_dir():
         raise ImseError(f"{path}: a folder; --weights takes a file or a name")
     raise ImseError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
+
+
+def require_file(path: Path) -> None:
+    """Refuse a pipe or a device, on which reading would wait for ever, before weights are read from it.
+
+    Raises:
+        OSError: There is no such file, or it cannot be looked at.
+        ImseError: A pipe or a device.
+    """
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # a folder fails when it is opened
+        raise ImseError(f"{path}: a pipe or a device; weights are read from a file")
 
 
 def names() -> list[str]:
