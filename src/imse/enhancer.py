@@ -11,13 +11,16 @@ Blocks of samples are [samples, channels] everywhere but in the engines, which t
 
 from __future__ import annotations
 
+import operator
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +44,10 @@ MOST_CHANNELS = 128
 _LOUDEST = 1e37
 
 AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
+
+
+class UnsuitableSignalError(ImseError):
+    """A signal that cannot be enhanced. The message does not say which one: a file's name is put before it."""
 
 
 class FileResult(NamedTuple):
@@ -81,10 +88,11 @@ class Enhancer:
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
     ) -> None:
+        _check_whole(threads, "threads")
         if segments not in SEGMENTATIONS:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
-        if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
-            raise ImseError(f"the attenuation limit is a number of dB from 0 up, not {attenuation_limit_db}")
+        if attenuation_limit_db is not None and not (isinstance(attenuation_limit_db, Real) and attenuation_limit_db >= 0):
+            raise ImseError(f"attenuation_limit_db is a number of dB from 0 up, not {attenuation_limit_db!r}")
         if threads < 1:
             raise ImseError(f"threads must be at least 1, not {threads}")
         self._segmentation = SEGMENTATIONS[segments]()
@@ -93,6 +101,9 @@ class Enhancer:
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._weights = weights
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Enhancer cannot be copied or pickled: make one in each process")
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
         """Enhance an array.
@@ -145,9 +156,11 @@ class Enhancer:
             concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
-        with open_reader(source) as reader:
+        with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
             sample_rate = reader.info.sample_rate
             _check_rate(sample_rate)
+            if reader.info.channels > MOST_CHANNELS:
+                raise UnsuitableSignalError(f"{reader.info.channels} channels; at most {MOST_CHANNELS} can be enhanced")
             # Before the first pass, which may take a while.
             check_extension(target)
             if target != STDIO:
@@ -267,7 +280,7 @@ class _Queue:
 def _as_float32(blocks: Iterable[Block]) -> Iterator[Floats]:
     for block in blocks:
         if len(block) and np.abs(block).max() > _LOUDEST:
-            raise ImseError(f"samples beyond {_LOUDEST:g} cannot be processed")
+            raise UnsuitableSignalError(f"samples beyond {_LOUDEST:g} cannot be processed")
         yield block.astype(np.float32, copy=False)
 
 
@@ -293,12 +306,32 @@ def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level
     return _Level(samples, scale.astype(np.float32))
 
 
+@contextmanager
+def _errors_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UnsuitableSignalError as error:
+        raise ImseError(f"{name}: {error}") from error
+
+
+def _check_whole(value: object, name: str) -> None:
+    try:
+        operator.index(value)  # type: ignore[arg-type]  # what cannot be an index is the error
+    except TypeError:
+        raise ImseError(f"{name} must be a whole number, not {value!r}") from None
+
+
 def _check_rate(sample_rate: int) -> None:
+    _check_whole(sample_rate, "sample_rate")
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise ImseError(f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}")
+        raise UnsuitableSignalError(
+            f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}"
+        )
 
 
 def _check_array(x: NDArray[Any]) -> None:
+    if isinstance(x, np.ma.MaskedArray):
+        raise ImseError("x is a masked array, whose masked samples have no value; fill them first: x.filled(0)")
     if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
         kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise ImseError(
