@@ -234,7 +234,7 @@ def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
         ({"weights": tmp_path / "text.onnx"}, "text.onnx: not an ONNX file"),
         ({"engine": "steam"}, "unknown engine 'steam'"),
         ({"segments": "none"}, "unknown segments 'none'"),
-        ({"attenuation_limit_db": -1.0}, "from 0 up, not -1.0"),
+        ({"attenuation_limit_db": -1.0}, "attenuation_limit_db must be at least 0, not -1"),
         ({"threads": 0}, "at least 1"),
     ]:
         with pytest.raises(ImseError, match=message):

@@ -15,13 +15,15 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.arguments import number_from_zero, whole_number
 from imse.atomic_write import require_writable
 from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
 from imse.audio.formats import check_extension
@@ -43,6 +45,10 @@ MOST_CHANNELS = 128
 _LOUDEST = 1e37
 
 AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
+
+
+class UnsuitableSignalError(ImseError):
+    """A signal that cannot be enhanced. The message does not say which one: a file's name is put before it."""
 
 
 class FileResult(NamedTuple):
@@ -84,14 +90,17 @@ class Enhancer:
     ) -> None:
         if segments not in SEGMENTATIONS:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
-        if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
-            raise ImseError(f"the attenuation limit is a number of dB from 0 up, not {attenuation_limit_db}")
+        if attenuation_limit_db is not None:
+            attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
         threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
         self._limits_level = segments != "paper"  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Enhancer cannot be copied or pickled: make one in each process")
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
         """Enhance an array.
@@ -144,9 +153,11 @@ class Enhancer:
             concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
-        with open_reader(source) as reader:
+        with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
             sample_rate = reader.info.sample_rate
             _check_rate(sample_rate)
+            if reader.info.channels > MOST_CHANNELS:
+                raise UnsuitableSignalError(f"{reader.info.channels} channels; at most {MOST_CHANNELS} can be enhanced")
             # Before the first pass, which may take a while.
             check_extension(target)
             if target != STDIO:
@@ -266,7 +277,7 @@ class _Queue:
 def _as_float32(blocks: Iterable[Block]) -> Iterator[Floats]:
     for block in blocks:
         if len(block) and np.abs(block).max() > _LOUDEST:
-            raise ImseError(f"samples beyond {_LOUDEST:g} cannot be processed")
+            raise UnsuitableSignalError(f"samples beyond {_LOUDEST:g} cannot be processed")
         yield block.astype(np.float32, copy=False)
 
 
@@ -292,12 +303,25 @@ def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level
     return _Level(samples, scale.astype(np.float32))
 
 
+@contextmanager
+def _errors_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UnsuitableSignalError as error:
+        raise ImseError(f"{name}: {error}") from error
+
+
 def _check_rate(sample_rate: int) -> None:
+    sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise ImseError(f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}")
+        raise UnsuitableSignalError(
+            f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}"
+        )
 
 
 def _check_array(x: NDArray[Any]) -> None:
+    if isinstance(x, np.ma.MaskedArray):
+        raise ImseError("x is a masked array, whose masked samples have no value; fill them first: x.filled(0)")
     if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
         kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise ImseError(

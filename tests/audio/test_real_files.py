@@ -61,6 +61,20 @@ def test_mp3_of_lame_is_decoded_to_its_end(options: tuple[str, ...], wav: Path, 
     assert lag(again[:, 0], samples[:, 0]) == 0
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_mp3_is_decoded_as_by_ffmpeg_and_without_complaints(
+    rate: int, wav: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Frames that borrow bits from earlier ones need a decoder that never seeks in between."""
+    mp3, expected = tmp_path / "in.mp3", tmp_path / "expected.wav"
+    ffmpeg(wav, mp3, "-ar", str(rate), "-q:a", "4")
+    ffmpeg(mp3, expected, "-c:a", "pcm_f32le")
+    samples, damage = decoded(mp3)
+    assert damage is None
+    assert capfd.readouterr().err == ""
+    np.testing.assert_allclose(samples[:, 0], soundfile.read(expected)[0], atol=1e-5)
+
+
 def test_mp3_of_ffmpeg_without_a_length_is_decoded_to_its_end(wav: Path, tmp_path: Path) -> None:
     mp3 = tmp_path / "in.mp3"
     ffmpeg(wav, mp3, "-q:a", "4", "-write_xing", "0")

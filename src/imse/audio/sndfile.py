@@ -45,6 +45,17 @@ class NotSoundError(ImseError):
     """A file that libsndfile does not understand."""
 
 
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file that is read from its beginning to its end.
+
+    After every read, soundfile seeks to where it is already, in files that are seekable. A seek makes the decoder of
+    MP3 forget the bits that it kept from earlier frames: it then decodes the next ones wrongly, and complains.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class SndfileReader(Reader):
     """Reads a sound file.
 
@@ -223,9 +234,9 @@ class SndfileWriter:
 def _opened(path: Path, name: str, part: range | None = None) -> soundfile.SoundFile:
     try:
         if part is not None:
-            return soundfile.SoundFile(PartOfFile(path, part))
+            return _Sequential(PartOfFile(path, part))
         # soundfile itself cannot encode a name whose bytes are not UTF-8.
-        return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+        return _Sequential(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
         raise NotSoundError(f"{name}: not audio that can be read ({_reason(error)})") from error
     except TypeError as error:  # .raw: soundfile asks what is in it
