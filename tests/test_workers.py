@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -30,13 +31,18 @@ def wait() -> None:
     threading.Event().wait(600)
 
 
-def test_an_exception_ends_the_processes_without_their_tasks() -> None:
-    before = set(active_children())
-    with pytest.raises(KeyboardInterrupt), SpawnedPool(2) as pool:  # noqa: PT012 - the tasks are part of the case
-        tasks = [pool.submit(wait) for _ in range(5)]
+def interrupted(tasks: list[Future[None]]) -> None:
+    with SpawnedPool(2) as pool:
+        tasks += [pool.submit(wait) for _ in range(5)]
         raise KeyboardInterrupt
+
+
+def test_an_exception_ends_the_processes_without_their_tasks() -> None:
+    before, tasks = set(active_children()), list[Future[None]]()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tasks)
     assert set(active_children()) <= before
-    assert all(task.done() for task in tasks)
+    assert [task.done() for task in tasks] == [True] * 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal masks")

@@ -116,7 +116,7 @@ void* imse_open(int channels, int blocks, int bins, int threads, int count, cons
       tensors.add(names[i], values[i], {shapes, shapes + ranks[i]});
       shapes += ranks[i];
     }
-    return new imse::Handle(tensors, channels, blocks, bins, threads);
+    return std::make_unique<imse::Handle>(tensors, channels, blocks, bins, threads).release();
   });
 }
 
