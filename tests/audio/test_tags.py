@@ -299,6 +299,12 @@ def test_a_key_that_vorbis_comments_do_not_allow_is_kept_under_the_nearest(wav: 
     assert comments(rewritten(mp3, ".flac")) == [("Gr__e_x", "5")]
 
 
+@pytest.mark.parametrize("extension", [".mp3", ".m4a", ".mkv", ".caf"])
+def test_keys_in_any_language(extension: str, wav: Path) -> None:
+    source = tagged(wav, ".mkv", {"題": "談話"}, "-c:a", "flac")
+    assert seen_by_ffmpeg(rewritten(rewritten(source, extension), ".mka"))["題"] == "談話"
+
+
 def test_a_large_cover_does_not_raise_the_bit_rate(wav: Path) -> None:
     source = wav.with_name("in.opus")
     run("ffmpeg", "-v", "error", "-i", wav, "-b:a", "48k", source)
