@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -22,7 +22,8 @@ from av.stream import Disposition, Stream
 from imse.audio.interface import AudioInfo, Block, Reader
 from imse.errors import ImseError
 
-_LOCAL_ONLY = {"protocol_whitelist": "file"}  # a playlist must not reach the network
+# A playlist or a script must open neither other files nor the network. No protocol of FFmpeg has this name.
+_NO_PROTOCOLS = {"protocol_whitelist": "none"}
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 _IMAGES = {"mjpeg": "jpeg"}  # FFmpeg's name of a codec, and that of a MIME type
 _SEGMENT = bytes.fromhex("18538067")
@@ -89,13 +90,16 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
     """A media file and its first audio stream.
 
     Raises:
+        OSError: The file cannot be opened.
         ImseError: Not a media file, one without sound, or with sound that FFmpeg cannot decode.
     """
-    try:
-        container = av.open(path, options=_LOCAL_ONLY, metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        raise ImseError(f"{name}: not audio that can be read") from error
-    with container:
+    with ExitStack() as resources:
+        # Opened here: of a name such as 10:30.m4a, FFmpeg would take the beginning for a protocol.
+        file = resources.enter_context(path.open("rb"))
+        try:
+            container = resources.enter_context(av.open(file, options=_NO_PROTOCOLS, metadata_errors="replace"))
+        except (av.FFmpegError, OSError) as error:
+            raise ImseError(f"{name}: not audio that can be read") from error
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise ImseError(f"{name}: no sound that can be read")
