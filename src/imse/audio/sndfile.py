@@ -204,10 +204,14 @@ class SndfileWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with interrupts_deferred():
-            self._resources.close()
+        self.close()
         if kind is None and not self._frames and not _NEVER_EMPTY.isdisjoint({self._info.format, self._info.subtype}):
             raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
+
+    def close(self) -> None:
+        """Write what is left; nothing can be written after it."""
+        with interrupts_deferred():
+            self._resources.close()
 
     def _open(self, settings: tuple[float | None, str | None]) -> soundfile.SoundFile:
         info = self._info
