@@ -29,7 +29,8 @@ from imse.engine.native import NativeEngine
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
-from imse.native import NativeNetwork
+from imse.native import NativeNetwork, build
+from imse.native.build import fingerprint
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
 from imse.signal.spectrum import Floats, analyse
 
@@ -144,7 +145,7 @@ KERNELS = ("baseline", "avx2", "avx512")
 
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_instruction_sets(small_weights: Path, recording: Floats, tmp_path: Path, kernels: str) -> None:
-    if KERNELS.index(kernels) > KERNELS.index(native.kernels()):
+    if KERNELS.index(kernels) > KERNELS.index(native.instruction_set()):
         pytest.skip(f"this processor has no {kernels}")
     np.save(tmp_path / "in.npy", recording[:20_000])
     script = f"""
@@ -152,7 +153,7 @@ import numpy as np
 from imse import Enhancer, native
 x = np.load({str(tmp_path / "in.npy")!r})
 np.save({str(tmp_path / "out.npy")!r}, Enhancer({str(small_weights)!r}, "native").enhance(x, 16_000))
-print(native.kernels())
+print(native.instruction_set())
 """
     assert run_with_kernels(kernels, script) == kernels
     enhanced = Enhancer(small_weights, "native").enhance(recording[:20_000], 16_000)
@@ -163,7 +164,7 @@ def test_unknown_instruction_set(small_weights: Path) -> None:
     script = f"""
 from imse import Enhancer, native
 from imse.errors import ImseError
-for call in (native.kernels, lambda: Enhancer({str(small_weights)!r}, "native")):
+for call in (native.instruction_set, lambda: Enhancer({str(small_weights)!r}, "native")):
     try:
         call()
     except ImseError as error:
@@ -218,6 +219,41 @@ def test_library_of_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(native, "LIBRARY", library)
     assert not native.available()
     assert engine_of(Enhancer()) is OnnxEngine
+
+
+def test_library_of_other_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> None:
+    """It is not called, and the error says how to compile it again; nor is a library without a fingerprint."""
+    ours = fingerprint("engine").encode()
+    code = native.LIBRARY.read_bytes()
+    assert code.count(ours) == 1
+    stale = tmp_path / "stale.so"
+    stale.write_bytes(code.replace(ours, b"0" * len(ours)))
+    another = next(Path(np.__file__).parent.rglob("_multiarray_umath*.so"))
+    for library in (stale, another):
+        monkeypatch.setattr(native, "LIBRARY", library)
+        assert not native.available()
+        with pytest.raises(ImseError, match=r"made from other sources .* install imse again"):
+            Enhancer(small_weights, "native")
+        assert engine_of(Enhancer()) is OnnxEngine
+
+
+def test_fingerprints_follow_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def both() -> tuple[str, str]:
+        return fingerprint("engine"), fingerprint("training")
+
+    shutil.copytree(build.SOURCES, tmp_path / "native", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    before = both()
+    monkeypatch.setattr(build, "SOURCES", tmp_path / "native")
+    assert both() == before
+    for file in build.sources():
+        file.write_text(file.read_text() + "\n")
+        changes = [now != earlier for now, earlier in zip(both(), before, strict=True)]
+        assert changes == {"common": [True, True], "engine": [True, False], "training": [False, True]}[file.parent.name]
+        before = both()
+    script = tmp_path / "build.py"
+    script.write_text(Path(build.__file__).read_text().replace("-O3", "-O2"))
+    monkeypatch.setattr(build, "__file__", str(script))
+    assert not set(both()) & set(before)
 
 
 @pytest.fixture(scope="module")
@@ -380,6 +416,7 @@ import imse.processors
 imse.processors.processors = lambda: 200
 limit = 800 << 20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+from imse.cli import main
 main()
 """
     output = tmp_path / "out.flac"

@@ -62,9 +62,8 @@ class Enhancer:
 
     Args:
         weights: Name of weights in the package, or a file.
-        engine: "native" (compiled; safetensors files of IMSE), "onnx" (ONNX files), "torch" (safetensors and published
-            files; an accelerator if there), or "auto" for the first of them that there is for the weights. An open
-            engine is used as it is, with its own weights and threads.
+        engine: A name in `imse.engine.ENGINES`, where each is described, or "auto" for the fastest that is there and
+            runs the weights. An open engine is used as it is, with its own weights and threads.
         threads: Processor threads that the network uses, at most as many as this process has processors.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
@@ -92,7 +91,6 @@ class Enhancer:
         self._limits_level = segments != "paper"  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        self._weights = weights
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
@@ -219,7 +217,7 @@ class Enhancer:
             with np.errstate(all="ignore"):  # what is not finite is reported once, here
                 enhanced = self._engine(inputs[rows] * scales[rows])
             if not np.isfinite(enhanced.waveform).all():
-                raise ImseError(f"{self._weights}: damaged weights: the output of the network is not finite")
+                raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
             parts[0, rows] = enhanced.waveform / scales[rows]
             spectra = enhanced.noisy, enhanced.magnitude
             if self._limits_level:

@@ -13,7 +13,7 @@ from imse.weights import CONFIG_KEY, PARENTS_KEY
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
 
-# Metadata that every weights file should have; further metadata is printed after it.
+# Metadata keys shown first, as every weights file should have them; others follow.
 _ORIGIN = ("license", "training_data")
 # From the baseline to IMSE: attention, embedding.
 _FAMILY = {

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from imse.bench.process import run_enhance
-from imse.bench.run import describe_machine, noisy_speech
+from imse.bench.run import noisy_speech
 from imse.bench.worker import Task, Worker, count, open_enhancer, product
 from imse.errors import ImseError
-from imse.processors import processors
 
 
 def test_the_signal_is_always_the_same() -> None:
@@ -71,10 +70,3 @@ def test_a_process_that_fails(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("not a sound")
     with pytest.raises(ImseError, match="1 of 1 files failed"):
         run_enhance(tmp_path / "text.wav", tmp_path / "out.wav")
-
-
-def test_the_machine() -> None:
-    machine = describe_machine()
-    assert machine["processor"]
-    assert machine["cores"] == processors()
-    assert machine["packages"]["numpy"] == np.__version__

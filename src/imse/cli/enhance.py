@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from imse.engine import AUTO, ENGINES
+from imse.engine import AUTO, ENGINES, describe_engines
 from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 from imse.weights import DEFAULT
@@ -34,7 +34,7 @@ def enhance_command(
         str,
         typer.Option(
             metavar="|".join((AUTO, *ENGINES)),
-            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest.",
+            help=f"{describe_engines()}. Default: the fastest that runs the weights.",
         ),
     ] = AUTO,
     threads: Annotated[

@@ -56,6 +56,7 @@ class NativeEngine:
     batch = 1
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
+        self.name = str(weights)
         try:
             with safe_open(weights, framework="numpy") as file:
                 config = _config(file.metadata(), weights)

@@ -28,6 +28,7 @@ class OnnxEngine:
     batch = 1
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
+        self.name = str(weights)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = usable_threads(threads)
         options.inter_op_num_threads = 1

@@ -71,7 +71,7 @@ def hats(offsets: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Hats along time [5 (m), 3 (u), 3 (v), B, T * F] and along frequency [5 (n), 3 (u), 3 (v), B, T * F].
     """
-    by_tap = offsets.clamp(-1, 1).view(len(offsets), 3, 3, 2, -1)
+    by_tap = offsets.clamp(-1, 1).view(offsets.shape[0], 3, 3, 2, -1)
     time, frequency = by_tap.permute(3, 1, 2, 0, 4)  # [3, 3, B, T * F] each
     return _hats(time, along=0), _hats(frequency, along=1)
 

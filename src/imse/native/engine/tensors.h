@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -12,7 +13,7 @@ namespace imse {
 
 class Tensors {
  public:
-  using Shape = std::vector<long>;
+  using Shape = std::vector<std::int64_t>;
 
   // Trained weights stay below 10. Beyond this a file is damaged, and what it computes is noise, though it is finite.
   static constexpr int LARGEST_VALUE = 1000;
@@ -31,7 +32,7 @@ class Tensors {
     Tensor& tensor = found->second;
     if (tensor.shape != shape)
       throw std::runtime_error("tensor '" + name + "' is " + text(tensor.shape) + " instead of " + text(shape));
-    for (long i = 0; i < size(shape); i++) {
+    for (std::int64_t i = 0; i < size(shape); i++) {
       if (!std::isfinite(tensor.values[i]))
         throw std::runtime_error("tensor '" + name + "' has a value that is not finite");
       if (std::fabs(tensor.values[i]) > LARGEST_VALUE)
@@ -60,15 +61,15 @@ class Tensors {
     bool used = false;
   };
 
-  static long size(const Shape& shape) {
-    long product = 1;
-    for (const long length : shape) product *= length;
+  static std::int64_t size(const Shape& shape) {
+    std::int64_t product = 1;
+    for (const std::int64_t length : shape) product *= length;
     return product;
   }
 
   static std::string text(const Shape& shape) {
     std::string joined;
-    for (const long length : shape) joined += (joined.empty() ? "" : ", ") + std::to_string(length);
+    for (const std::int64_t length : shape) joined += (joined.empty() ? "" : ", ") + std::to_string(length);
     return "[" + joined + "]";
   }
 
