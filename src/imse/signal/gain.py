@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
+from imse.signal.windows import moving_windows
 
 # The band whose gain the band above 8 kHz follows: as near to 8 kHz as the resampler's edge allows.
 _GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
@@ -27,7 +28,7 @@ def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     """
     before, after = (_power(magnitude[:, _GUIDE]) for magnitude in (noisy, enhanced))
     gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
-    return _at_samples(_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples)
+    return _at_samples(moving_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples)
 
 
 def limiting_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
@@ -45,23 +46,16 @@ def limiting_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     Returns:
         Gain at every sample [B, samples], from 0 to 1, and 1 wherever nothing is limited.
     """
-    before, after = (_windows(_power(magnitude), _LIMIT_FRAMES).mean(-1) for magnitude in (noisy, enhanced))
+    before, after = (moving_windows(_power(magnitude), _LIMIT_FRAMES).mean(-1) for magnitude in (noisy, enhanced))
     allowed = _LIMIT * before
     gain = np.sqrt(np.divide(allowed, after, out=np.ones_like(after), where=after > allowed))
-    return _at_samples(_windows(gain, _LIMIT_FRAMES).min(-1), samples)
+    return _at_samples(moving_windows(gain, _LIMIT_FRAMES).min(-1), samples)
 
 
 def _power(magnitude: Floats) -> Floats:
     """Power of each frame of compressed magnitudes [B, bins, T]: [B, T]."""
     power: Floats = (magnitude ** (2 / COMPRESSION)).sum(1)
     return power
-
-
-def _windows(rows: Floats, frames: int) -> Floats:
-    """The odd number of frames around each frame of rows [B, T], whose ends are repeated: [B, T, frames]."""
-    border = frames // 2
-    padded = np.pad(rows, [(0, 0), (border, border)], mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, frames, axis=1)
 
 
 def _at_samples(rows: Floats, samples: int) -> Floats:
