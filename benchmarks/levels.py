@@ -30,7 +30,7 @@ from imse.signal.level import Levelling
 from imse.signal.segments import OverlappingSegments, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 from imse.train.validation import Utterance
-from trade_off import held_out
+from held_out import held_out
 
 BURST = SAMPLE_RATE // 100
 LEVELS_DB = (-20, -40)

@@ -29,13 +29,13 @@ Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def small(light_weights: Path) -> Enhancer:
-    return Enhancer(light_weights)
+def small(light_weights: Path, light_engine: str) -> Enhancer:
+    return Enhancer(light_weights, light_engine)
 
 
 @pytest.fixture(scope="module")
-def published(published_weights: Path) -> Enhancer:
-    return Enhancer(published_weights)
+def published(published_weights: Path, light_engine: str) -> Enhancer:
+    return Enhancer(published_weights, light_engine)
 
 
 def snr_db(signal: Floats, estimate: Floats) -> float:
@@ -135,7 +135,7 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_them(
     import torch
 
     from imse.checkpoint import load, save
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     network = load(small_weights)
     for parameter in network.parameters():
@@ -149,6 +149,18 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_them(
     assert str(caught.value).startswith(f"{weights}: ")
     assert str(caught.value).endswith("not finite")
     assert set(tmp_path.iterdir()) == {source, weights}
+
+
+def test_an_open_network_that_diverged_is_an_error(recording: Floats) -> None:
+    import torch
+
+    from imse.nn import IMSE, NetworkConfig
+
+    network = IMSE(NetworkConfig(channels=8, blocks=1)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, torch.nan)
+    with pytest.raises(ImseError, match=r"^a network in memory: .* not finite$"):
+        Enhancer(engine=TorchEngine(network)).enhance(recording[:8_000], 16_000)
 
 
 def test_a_network_that_amplifies_does_not_make_a_recording_louder(recording: Floats, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from torch import Tensor
 from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
+from imse.upstream import config_of, renamed
 from imse.weights import CONFIG_KEY
 from imse.weights.serialization import serialize
-from imse.weights.upstream import config_of, renamed
 
 
 class CheckpointError(ImseError, ValueError):

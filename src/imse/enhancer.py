@@ -28,11 +28,13 @@ from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.errors import ImseError
+from imse.processors import usable_threads
 from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
+from imse.weights import DEFAULT
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
@@ -61,22 +63,21 @@ class Enhancer:
 
     Args:
         weights: Name of weights in the package, or a file.
-        engine: "native" (compiled; safetensors files of IMSE), "onnx" (ONNX files), "torch" (safetensors and published
-            files; an accelerator if there), or "auto" for the first of them that there is for the weights. An open
-            engine is used as it is, with its own weights and threads.
-        threads: Processor threads that the network uses.
+        engine: A name in `imse.engine.ENGINES`, where each is described, or "auto" for the fastest that is there and
+            runs the weights. An open engine is used as it is, with its own weights and threads.
+        threads: Processor threads that the network uses, at most as many as this process has processors.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
             input as it is, None sets no limit.
 
     Raises:
-        ImseError: Unknown names, unreadable weights, a limit below 0.
+        ImseError: Unknown names, unreadable weights, a limit below 0, `threads` that are not a whole number from 1 up.
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
 
     def __init__(
         self,
-        weights: str | Path = "default",
+        weights: str | Path = DEFAULT,
         engine: str | Engine = AUTO,
         threads: int = 1,
         segments: str = "overlap",
@@ -86,13 +87,11 @@ class Enhancer:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
         if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
             raise ImseError(f"the attenuation limit is a number of dB from 0 up, not {attenuation_limit_db}")
-        if threads < 1:
-            raise ImseError(f"threads must be at least 1, not {threads}")
+        threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
         self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        self._weights = weights
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
@@ -199,7 +198,7 @@ class Enhancer:
         for block in resample_stream(enhanced, SAMPLE_RATE, sample_rate, width):
             original = waiting.take(len(block))
             yield self._mix(original, block[: len(original)])
-        # Two roundings of the length may leave some samples over, and of less than a sample at 16 kHz nothing was read.
+        # Rounding the length twice may leave some samples over. A signal shorter than a sample at 16 kHz was not read.
         deque(narrow, maxlen=0)
         while len(original := waiting.take(sample_rate)):
             yield self._mix(original, np.zeros((len(original), width), np.float32))
@@ -223,7 +222,7 @@ class Enhancer:
             with np.errstate(all="ignore"):  # what is not finite is reported once, here
                 enhanced = self._engine(noisy * gain)
             if not np.isfinite(enhanced.waveform).all():
-                raise ImseError(f"{self._weights}: damaged weights: the output of the network is not finite")
+                raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
             waveform = enhanced.waveform / gain
             if self._levelling:
                 waveform *= limiting_gain(noisy, waveform)

@@ -16,9 +16,9 @@ from safetensors import safe_open
 
 from imse import checkpoint
 from imse.errors import ImseError
+from imse.info import describe
 from imse.nn import Network, NetworkConfig
 from imse.weights.average import average
-from imse.weights.info import describe
 
 CONFIG = NetworkConfig(channels=8, blocks=1)
 

@@ -8,10 +8,9 @@ import onnxruntime
 
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError
+from imse.export import INPUTS, OUTPUTS
+from imse.processors import usable_threads
 from imse.signal.spectrum import Floats, analyse, synthesise
-
-INPUTS = ("magnitude", "phase")
-OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
 
 
 class OnnxEngine:
@@ -19,18 +18,19 @@ class OnnxEngine:
 
     Args:
         weights: The file.
-        threads: Processor threads that one call uses.
+        threads: Processor threads that one call uses, at most as many as this process has processors.
 
     Raises:
-        ImseError: The file is not one.
+        ImseError: The file is not one, or `threads` is not a whole number from 1 up.
     """
 
     # A processor gains nothing from larger batches, which only take more memory.
     batch = 1
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
+        self.name = str(weights)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = usable_threads(threads)
         options.inter_op_num_threads = 1
         # Planning a call's memory as one block, from the second call of a shape on, takes more of it and no less time.
         options.enable_mem_pattern = False

@@ -34,6 +34,7 @@ class TorchEngine:
         device: torch.device | str | None = None,
         precision: torch.dtype = torch.float32,
     ) -> None:
+        self.name = "a network in memory" if isinstance(weights, Network) else str(weights)
         torch.set_num_threads(threads)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = (weights if isinstance(weights, Network) else load(weights)).to(self._device)

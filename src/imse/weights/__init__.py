@@ -6,6 +6,9 @@ from pathlib import Path
 
 from imse.errors import ImseError
 
+DEFAULT = "default"
+"""Name of the weights that are used if none are asked for."""
+
 # Key of the network's configuration, as JSON, in the metadata of a weights file.
 CONFIG_KEY = "imse.network"
 # Key under which a mean of weights names its parents, as JSON.

@@ -13,7 +13,7 @@ from imse.weights import CONFIG_KEY, PARENTS_KEY
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
 
-# Metadata that every weights file should have; further metadata is printed after it.
+# Metadata keys shown first, as every weights file should have them; others follow.
 _ORIGIN = ("license", "training_data")
 # From the baseline to IMSE: attention, embedding.
 _FAMILY = {
@@ -22,8 +22,7 @@ _FAMILY = {
     "MALA + DE": ("mala", "de"),
     "IMSE": ("mala", "idconv"),
 }
-# Parameters of the selective fusions, which only the published code has; they have no effect (see
-# `imse.weights.upstream`).
+# Parameters of the selective fusions, which only the published code has; they have no effect (see `imse.upstream`).
 _SELECTIVE_FUSION = 1_607
 
 Rows = list[Sequence[str]]
@@ -111,11 +110,14 @@ def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]
     return [
         ("weights", f"{weights} ({weights.stat().st_size / 1e6:.1f} MB)"),
         ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
-        *((name.replace("_", " "), _mean(value) if name == PARENTS_KEY else value) for name, value in stated.items()),
+        *(
+            (name.replace("_", " "), _parents_text(value) if name == PARENTS_KEY else value)
+            for name, value in stated.items()
+        ),
     ]
 
 
-def _mean(parents: str) -> str:
+def _parents_text(parents: str) -> str:
     """What `imse.weights.average` wrote of the parents, for people."""
     try:
         return ", ".join(f"{parent['share']:.3g} of {parent['name']}" for parent in json.loads(parents))

@@ -16,9 +16,9 @@ import pytest
 import imse
 from imse.checkpoint import save
 from imse.errors import ImseError
+from imse.info import compare, describe
 from imse.nn import Network, NetworkConfig
 from imse.weights import CONFIG_KEY
-from imse.weights.info import compare, describe
 
 SMALL = NetworkConfig(channels=8, blocks=1, bins=16)
 
@@ -50,8 +50,8 @@ def test_safetensors(tmp_path: Path) -> None:
 
 def test_onnx_needs_no_torch(tmp_path: Path) -> None:
     code = """if True:
-        import sys, pathlib, imse.weights.info
-        print(imse.weights.info.describe(pathlib.Path(sys.argv[1])))
+        import sys, pathlib, imse.info
+        print(imse.info.describe(pathlib.Path(sys.argv[1])))
         assert "torch" not in sys.modules
     """
     metadata = {CONFIG_KEY: json.dumps(asdict(SMALL)), "license": "CC0-1.0", "training_data": "none"}
