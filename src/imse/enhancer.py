@@ -1,7 +1,7 @@
 """Noisy sound to enhanced sound: arrays and files of any rate, length and number of channels, in constant memory.
 
-A signal is passed over twice: once for its level, by which the network's input is scaled, and once to enhance it. A
-file is decoded in both passes, as a decoded recording of any length does not fit in constant memory.
+A signal is passed over twice: once for its length, by which it is cut into segments, and once to enhance it. A file is
+decoded in both passes, as a decoded recording of any length does not fit in constant memory, and headers may be wrong.
 Channels are enhanced independently. The network works at 16 kHz; what a recording has above 8 kHz is kept, turned down
 frame by frame as much as the network turned down the band just below. What the network makes louder over 0.4 s is
 brought back to the level of the input.
@@ -32,6 +32,7 @@ from imse.engine.interface import Engine
 from imse.errors import ImseError
 from imse.processors import usable_threads
 from imse.signal.gain import guide_gain, limiting_gain
+from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
@@ -94,7 +95,7 @@ class Enhancer:
             attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
         threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
-        self._limits_level = segments != "paper"  # the authors' inference is left as it is
+        self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
@@ -225,17 +226,21 @@ class Enhancer:
         parts = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)
         for start in range(0, len(inputs), self._engine.batch):
             rows = slice(start, start + self._engine.batch)
+            noisy, gain = inputs[rows], scales[rows]
+            if self._levelling:
+                noisy = (noisy - noisy.mean(1, dtype=np.float64, keepdims=True)).astype(np.float32)
+                gain = self._levelling.gain(noisy)
             with np.errstate(all="ignore"):  # what is not finite is reported once, here
-                enhanced = self._engine(inputs[rows] * scales[rows])
+                enhanced = self._engine(noisy * gain)
             if not np.isfinite(enhanced.waveform).all():
                 raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
-            parts[0, rows] = enhanced.waveform / scales[rows]
-            spectra = enhanced.noisy, enhanced.magnitude
-            if self._limits_level:
-                parts[0, rows] *= limiting_gain(*spectra, inputs.shape[1])
+            waveform = enhanced.waveform / gain
+            if self._levelling:
+                waveform *= limiting_gain(noisy, waveform)
+            parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = guide_gain(*spectra, inputs.shape[1])
+                parts[2, rows] = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -286,7 +291,7 @@ class _Level(NamedTuple):
 
     Attributes:
         samples: Its length at 16 kHz.
-        scale: The factor that brings it to an RMS of one (1 for silence), [channels].
+        scale: The factor that brings it to an RMS of one (1 for silence), [channels], as the authors apply it.
     """
 
     samples: int
