@@ -173,7 +173,7 @@ def test_weights_of_a_single_value_give_finite_samples_or_an_error_and_no_file(
     import torch
 
     from imse.checkpoint import load, save
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     if engine == "native" and not native.available():
         pytest.skip("no C++ compiler was there when imse was installed")
