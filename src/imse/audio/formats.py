@@ -100,10 +100,15 @@ SIZE_LIMIT = 2**32 - 2**20
 SIZE_LIMITED = frozenset({"WAV", "WAVEX", "AIFF"})
 
 
+def is_written(path: Path) -> bool:
+    """Whether files with the extension of an output are written."""
+    return _extension(path) in _CONTAINERS.keys() | _AV_CONTAINERS.keys()
+
+
 def check_extension(path: Path) -> None:
     """Raise `ImseError` if nothing is written under the extension of an output."""
-    extension = _extension(path)
-    if extension not in _CONTAINERS and extension not in _AV_CONTAINERS:
+    if not is_written(path):
+        extension = _extension(path)
         kind = f"cannot write {extension} files" if extension else "no extension"
         raise ImseError(f"{path}: {kind}; name one that ends in .wav")
 
