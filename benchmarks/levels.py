@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from held_out import held_out
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.evaluate.measures import score
@@ -30,7 +31,6 @@ from imse.signal.level import Levelling
 from imse.signal.segments import OverlappingSegments, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 from imse.train.validation import Utterance
-from held_out import held_out
 
 BURST = SAMPLE_RATE // 100
 LEVELS_DB = (-20, -40)

@@ -14,17 +14,13 @@ import io
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from imse.errors import ImseError
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows, where an open file cannot be removed
-    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -171,8 +167,10 @@ def _remove_leftovers(target: Path) -> None:
 
 def _lock(file: IO[bytes]) -> bool:
     """Lock an open file, if nobody else has; False where locks are not to be had."""
-    if fcntl is None:
+    if sys.platform == "win32":  # an open file cannot be removed there
         return False
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
