@@ -280,6 +280,33 @@ def test_several_writers_of_the_same_content_do_not_disturb_each_other(tmp_path:
     assert list(tmp_path.iterdir()) == [target]
 
 
+WRITE_A_SHARED_FILE_FOR_EVER = """
+    import sys, time
+    from pathlib import Path
+    from imse.atomic_write import atomic_write
+
+    with atomic_write(Path(sys.argv[1]), several_writers=True) as file:
+        file.write(b"a part")
+        print("more", flush=True)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ["cache.npz", "[1].npz", f"{'x' * 230}.npz"])
+def test_one_of_several_writers_removes_what_killed_ones_left_and_nothing_else(name: str, tmp_path: Path) -> None:
+    target = tmp_path / name
+    with running(WRITE_A_SHARED_FILE_FOR_EVER, target) as killed:
+        killed.kill()
+        killed.wait()
+    (left,) = tmp_path.iterdir()
+    with running(WRITE_A_SHARED_FILE_FOR_EVER, target):
+        (at_work,) = set(tmp_path.iterdir())
+        assert at_work != left
+        with atomic_write(target, several_writers=True) as file:
+            file.write(b"content")
+        assert set(tmp_path.iterdir()) == {target, at_work}
+
+
 def test_a_full_disk_is_an_error_of_plain_writes_too(tmp_path: Path) -> None:
     target = tmp_path / "out.bin"
     with (

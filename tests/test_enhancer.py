@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 from concurrent.futures import CancelledError
 from pathlib import Path
 from threading import Event
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 import imse
-from imse import Enhancer
+from imse import Enhancer, native
 from imse.engine import AUTO, ENGINES, open_engine
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
@@ -114,6 +116,8 @@ def test_not_finite(small: Enhancer, bad: float) -> None:
         ([0.0, 0.1], 16_000, "not list"),
         (np.zeros((2, 3, 4)), 16_000, r"not \[2, 3, 4\]"),
         (np.zeros((2, 48_000)), 16_000, r"not \[2, 48000\]"),
+        (np.ma.masked_array(np.zeros(10), mask=True), 16_000, r"x is a masked array.* x\.filled\(0\)"),
+        (np.zeros(10), 16_000.5, r"sample_rate must be a whole number, not 16000\.5"),
         (np.zeros(10), 4_000, "4000 Hz is out of range"),
         (np.zeros(10), 400_000, "400000 Hz is out of range"),
     ],
@@ -123,9 +127,70 @@ def test_wrong_arrays(small: Enhancer, x: NDArray[np.float64], sample_rate: int,
         small.enhance(x, sample_rate)
 
 
-def test_loudest_arrays(small: Enhancer) -> None:
-    with pytest.raises(ImseError, match="samples beyond 1e\\+37"):
-        small.enhance(np.full(5_000, 3e38, np.float32), 44_100)
+@pytest.mark.parametrize("attenuation_limit_db", [None, 6, 0])
+@pytest.mark.parametrize("level", [1e32, 1e36, 3e38])
+def test_what_is_near_the_largest_numbers_stays_finite_or_is_an_error(
+    light_weights: Path, tmp_path: Path, level: float, attenuation_limit_db: float | None
+) -> None:
+    enhancer = Enhancer(light_weights, attenuation_limit_db=attenuation_limit_db)
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    x = np.sign(np.sin(np.arange(44_100) / 20)).astype(np.float32) * np.float32(level)
+    soundfile.write(source, x, 44_100, "FLOAT")
+    if level < 1e33:
+        enhancer.enhance_file(source, target)
+        assert np.isfinite(soundfile.read(target)[0]).all()
+        assert np.isfinite(enhancer.enhance(x, 44_100)).all()
+        return
+    with pytest.raises(ImseError, match=r"^samples beyond 1e\+33 cannot be processed$"):
+        enhancer.enhance(x, 44_100)
+    with pytest.raises(ImseError, match=r"in\.wav: samples beyond 1e\+33 cannot be processed$"):
+        enhancer.enhance_file(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_files_have_the_limits_of_arrays(small: Enhancer, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, np.zeros((4, 1_024)), 44_100)
+    with pytest.raises(ImseError, match=r"in\.wav: 1024 channels; at most 128 can be enhanced"):
+        small.enhance_file(source, target)
+    soundfile.write(source, np.zeros(4), 4_000)
+    with pytest.raises(ImseError, match=r"in\.wav: a sample rate of 4000 Hz is out of range"):
+        small.enhance_file(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_enhancer_is_neither_copied_nor_pickled(small: Enhancer) -> None:
+    for call in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="an Enhancer cannot be copied or pickled: make one in each process"):
+            call(small)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e4, 1e30])
+@pytest.mark.parametrize("engine", ["native", "onnx", "torch"])
+def test_weights_of_a_single_value_give_finite_samples_or_an_error_and_no_file(
+    engine: str, value: float, small_weights: Path, recording: Floats, tmp_path: Path
+) -> None:
+    import torch
+
+    from imse.checkpoint import load, save
+    from imse.export.onnx import export_onnx
+
+    if engine == "native" and not native.available():
+        pytest.skip("no C++ compiler was there when imse was installed")
+    network = load(small_weights)
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, value)
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    weights = tmp_path / f"broken{ENGINES[engine].suffix}"
+    (save if weights.suffix == ".safetensors" else export_onnx)(network, weights)
+    soundfile.write(source, recording[:20_000], 16_000, "FLOAT")
+    try:
+        Enhancer(weights, engine).enhance_file(source, target)
+    except ImseError as error:
+        assert str(error).startswith(f"{weights}: ")  # noqa: PT017 - either is right
+        assert not target.exists()
+    else:
+        assert np.isfinite(soundfile.read(target)[0]).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -234,8 +299,10 @@ def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
         ({"weights": tmp_path / "text.onnx"}, "text.onnx: not an ONNX file"),
         ({"engine": "steam"}, "unknown engine 'steam'"),
         ({"segments": "none"}, "unknown segments 'none'"),
-        ({"attenuation_limit_db": -1.0}, "from 0 up, not -1.0"),
+        ({"attenuation_limit_db": -1.0}, "attenuation_limit_db must be at least 0, not -1"),
+        ({"attenuation_limit_db": "12"}, "attenuation_limit_db must be a number, not '12'"),
         ({"threads": 0}, "at least 1"),
+        ({"threads": 1.5}, r"threads must be a whole number, not 1\.5"),
     ]:
         with pytest.raises(ImseError, match=message):
             Enhancer(**({"weights": small_onnx} | arguments))  # type: ignore[operator]

@@ -92,7 +92,7 @@ def test_metadata_reach_the_terminal_as_text(tmp_path: Path) -> None:
 
 
 def test_compare() -> None:
-    with patch("imse.nn.cost.real_time_factors", return_value=[0.4, 0.3, 0.3, 0.2]):
+    with patch("imse.cost.real_time_factors", return_value=[0.4, 0.3, 0.3, 0.2]):
         text = compare()
     rows = {line[:34].strip(): line[34:].split() for line in text.splitlines()}
     assert rows["parameters, as published"] == ["513,015", "507,427", "438,583", "432,995"]

@@ -1,21 +1,24 @@
 """Files that appear under their name whole or not at all.
 
 A file is written beside its place under a hidden temporary name, and renamed when complete. A run that is killed leaves
-at most that hidden file behind; the next run that writes the same file removes it.
+at most that hidden file behind; the next run that writes the same file removes it. Where several processes may write
+one file at a time, each locks its temporary file, and removes those that are not locked.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import io
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from imse.errors import ImseError
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _TEMPORARY_SUFFIX = ".imse-partial"
 _LONGEST_NAME = 200  # bytes; most file systems take 255
+_TOKEN_BYTES = 4
 
 
 def is_temporary(path: Path) -> bool:
@@ -61,10 +65,14 @@ def atomic_write(path: Path, several_writers: bool = False) -> Iterator[BinaryIO
             target.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-        temporary = target.with_name(_temporary_name(target.name, secrets.token_hex(4) if several_writers else ""))
-        temporary.unlink(missing_ok=True)
-        # Created here and not by tempfile: the umask then decides on its permissions, as for any other file.
-        file = _NamedFile(temporary, path)
+        if several_writers:
+            _remove_leftovers(target)
+            temporary, file = _locked_file(target, path)
+        else:
+            temporary = target.with_name(_temporary_name(target.name))
+            temporary.unlink(missing_ok=True)
+            # Created here and not by tempfile: the umask then decides on its permissions, as for any other file.
+            file = NamedFile(temporary, path)
         identity = os.fstat(file.fileno())
     try:
         with file:
@@ -101,8 +109,13 @@ def require_writable(path: Path) -> None:
         raise ImseError(f"{path}: no permission to write in {parent}")
 
 
-class _NamedFile(io.FileIO):
-    """A new file that writes all it is given, and whose errors name the file that it will become."""
+class NamedFile(io.FileIO):
+    """A new file that writes all it is given, and whose errors of writing name another path.
+
+    Args:
+        temporary: The file to make.
+        target: The file that it will become, or whatever a user knows it by.
+    """
 
     def __init__(self, temporary: Path, target: Path) -> None:
         super().__init__(temporary, "x+")
@@ -125,10 +138,44 @@ def _resolved(path: Path) -> Path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
 
 
-def _temporary_name(name: str, token: str) -> str:
+def _temporary_name(name: str, token: str = "") -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return f".{name}{token and f'.{token}'}{_TEMPORARY_SUFFIX}"
+
+
+def _locked_file(target: Path, path: Path) -> tuple[Path, NamedFile]:
+    """A temporary file that one of several writers has for itself, and locks for as long as it is open."""
+    while True:
+        temporary = target.with_name(_temporary_name(target.name, secrets.token_hex(_TOKEN_BYTES)))
+        file = NamedFile(temporary, path)
+        _lock(file)
+        if _is_still(temporary, os.fstat(file.fileno())):
+            return temporary, file
+        file.close()  # another writer took it for a leftover before it was locked
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the temporary files of writers that are no more: nobody locks them."""
+    any_token = "?" * 2 * _TOKEN_BYTES
+    before, after = map(glob.escape, _temporary_name(target.name, any_token).rsplit(any_token, 1))
+    for leftover in target.parent.glob(f"{before}{any_token}{after}"):
+        with suppress(OSError), leftover.open("r+b") as file:
+            if _lock(file):
+                leftover.unlink()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock an open file, if nobody else has; False where locks are not to be had."""
+    if sys.platform == "win32":  # an open file cannot be removed there
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _is_still(temporary: Path, identity: os.stat_result) -> bool:

@@ -1,7 +1,7 @@
 """Noisy sound to enhanced sound: arrays and files of any rate, length and number of channels, in constant memory.
 
-A signal is passed over twice: once for its level, by which the network's input is scaled, and once to enhance it. A
-file is decoded in both passes, as a decoded recording of any length does not fit in constant memory.
+A signal is passed over twice: once for its length, by which it is cut into segments, and once to enhance it. A file is
+decoded in both passes, as a decoded recording of any length does not fit in constant memory, and headers may be wrong.
 Channels are enhanced independently. The network works at 16 kHz; what a recording has above 8 kHz is kept, turned down
 frame by frame as much as the network turned down the band just below. What the network makes louder over 0.4 s is
 brought back to the level of the input.
@@ -15,13 +15,15 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.arguments import number_from_zero, whole_number
 from imse.atomic_write import require_writable
 from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
 from imse.audio.formats import check_extension
@@ -30,6 +32,7 @@ from imse.engine.interface import Engine
 from imse.errors import ImseError
 from imse.processors import usable_threads
 from imse.signal.gain import guide_gain, limiting_gain
+from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
@@ -39,10 +42,14 @@ SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSe
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 MOST_CHANNELS = 128
 
-# What is louder might overflow float32 on the way: resampling overshoots, and filters add.
-_LOUDEST = 1e37
+# What is louder might overflow float32 on the way: soxr's filters do from about 1e36 on.
+_LOUDEST = 1e33
 
 AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
+
+
+class UnsuitableSignalError(ImseError):
+    """A signal that cannot be enhanced. The message does not say which one: a file's name is put before it."""
 
 
 class FileResult(NamedTuple):
@@ -84,14 +91,17 @@ class Enhancer:
     ) -> None:
         if segments not in SEGMENTATIONS:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
-        if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
-            raise ImseError(f"the attenuation limit is a number of dB from 0 up, not {attenuation_limit_db}")
+        if attenuation_limit_db is not None:
+            attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
         threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
-        self._limits_level = segments != "paper"  # the authors' inference is left as it is
+        self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Enhancer cannot be copied or pickled: make one in each process")
 
     def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
         """Enhance an array.
@@ -144,9 +154,11 @@ class Enhancer:
             concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
-        with open_reader(source) as reader:
+        with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
             sample_rate = reader.info.sample_rate
             _check_rate(sample_rate)
+            if reader.info.channels > MOST_CHANNELS:
+                raise UnsuitableSignalError(f"{reader.info.channels} channels; at most {MOST_CHANNELS} can be enhanced")
             # Before the first pass, which may take a while.
             check_extension(target)
             if target != STDIO:
@@ -214,17 +226,21 @@ class Enhancer:
         parts = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)
         for start in range(0, len(inputs), self._engine.batch):
             rows = slice(start, start + self._engine.batch)
+            noisy, gain = inputs[rows], scales[rows]
+            if self._levelling:
+                noisy = (noisy - noisy.mean(1, dtype=np.float64, keepdims=True)).astype(np.float32)
+                gain = self._levelling.gain(noisy)
             with np.errstate(all="ignore"):  # what is not finite is reported once, here
-                enhanced = self._engine(inputs[rows] * scales[rows])
+                enhanced = self._engine(noisy * gain)
             if not np.isfinite(enhanced.waveform).all():
                 raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
-            parts[0, rows] = enhanced.waveform / scales[rows]
-            spectra = enhanced.noisy, enhanced.magnitude
-            if self._limits_level:
-                parts[0, rows] *= limiting_gain(*spectra, inputs.shape[1])
+            waveform = enhanced.waveform / gain
+            if self._levelling:
+                waveform *= limiting_gain(noisy, waveform)
+            parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = guide_gain(*spectra, inputs.shape[1])
+                parts[2, rows] = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -266,7 +282,7 @@ class _Queue:
 def _as_float32(blocks: Iterable[Block]) -> Iterator[Floats]:
     for block in blocks:
         if len(block) and np.abs(block).max() > _LOUDEST:
-            raise ImseError(f"samples beyond {_LOUDEST:g} cannot be processed")
+            raise UnsuitableSignalError(f"samples beyond {_LOUDEST:g} cannot be processed")
         yield block.astype(np.float32, copy=False)
 
 
@@ -275,7 +291,7 @@ class _Level(NamedTuple):
 
     Attributes:
         samples: Its length at 16 kHz.
-        scale: The factor that brings it to an RMS of one (1 for silence), [channels].
+        scale: The factor that brings it to an RMS of one (1 for silence), [channels], as the authors apply it.
     """
 
     samples: int
@@ -292,12 +308,25 @@ def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level
     return _Level(samples, scale.astype(np.float32))
 
 
+@contextmanager
+def _errors_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UnsuitableSignalError as error:
+        raise ImseError(f"{name}: {error}") from error
+
+
 def _check_rate(sample_rate: int) -> None:
+    sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise ImseError(f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}")
+        raise UnsuitableSignalError(
+            f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}"
+        )
 
 
 def _check_array(x: NDArray[Any]) -> None:
+    if isinstance(x, np.ma.MaskedArray):
+        raise ImseError("x is a masked array, whose masked samples have no value; fill them first: x.filled(0)")
     if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
         kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise ImseError(

@@ -46,7 +46,7 @@ def describe(weights: Path) -> str:
     from dataclasses import asdict
 
     from imse.checkpoint import load_with_metadata
-    from imse.nn.cost import costs
+    from imse.cost import costs
 
     network, metadata = load_with_metadata(weights)
     parts: Rows = [("", "parameters", "GMAC per second")]
@@ -57,10 +57,10 @@ def describe(weights: Path) -> str:
 def compare() -> str:
     """A table of the network family at the published size. The real-time factors in it are measured by this call.
 
-    `imse.nn.cost.costs` defines the parts and what is counted in each.
+    `imse.cost.costs` defines the parts and what is counted in each.
     """
+    from imse.cost import costs, real_time_factors, state_bytes
     from imse.nn import NetworkConfig
-    from imse.nn.cost import costs, real_time_factors, state_bytes
 
     configs = [NetworkConfig(attention=attention, embedding=embedding) for attention, embedding in _FAMILY.values()]
     networks = [costs(config) for config in configs]

@@ -61,6 +61,30 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert find_audio(folder) == [folder / "gone.wav", folder / "there" / "b.wav"]
 
 
+def test_folders_linked_to_each_other_are_listed_through_one_link_each(tmp_path: Path) -> None:
+    """Their paths without circles are ten million."""
+    folders = [tmp_path / str(number) for number in range(10)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "a.wav").touch()
+        for other in folders:
+            if other != folder:
+                (folder / f"to{other.name}").symlink_to(other)
+    direct = [folder / "a.wav" for folder in folders]
+    linked = [folder / f"to{other.name}" / "a.wav" for folder in folders for other in folders if other != folder]
+    assert find_audio(tmp_path) == sorted(direct + linked)
+
+
+def test_a_link_below_a_link_is_followed_to_what_is_new(tmp_path: Path) -> None:
+    folder, shelf, archive = (tmp_path / name for name in ("folder", "shelf", "archive"))
+    for path in (folder, shelf, archive):
+        path.mkdir()
+    (archive / "a.wav").touch()
+    (shelf / "old").symlink_to(archive)
+    (folder / "shelf").symlink_to(shelf)
+    assert find_audio(folder) == [folder / "shelf" / "old" / "a.wav"]
+
+
 def test_a_folder_that_cannot_be_read_is_an_error() -> None:
     with tempfile.TemporaryDirectory() as name:
         closed = Path(name, "closed")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
 from mutagen.oggopus import OggOpus
 from mutagen.wave import WAVE
 
-from audio.material import read, rewrite, speechlike
+from audio.material import read, rewrite, run, speechlike
 from imse.audio import chunks
 from imse.errors import ImseError
 
@@ -42,14 +41,6 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"
 )
-
-
-def run(*command: str | Path) -> str:
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"needs {command[0]}: apt-get install lame ffmpeg sox")
-    return subprocess.run(
-        list(map(str, command)), check=True, capture_output=True, stdin=subprocess.DEVNULL, encoding="utf-8"
-    ).stdout
 
 
 @pytest.fixture
@@ -306,6 +297,12 @@ def test_a_key_that_vorbis_comments_do_not_allow_is_kept_under_the_nearest(wav: 
     tags.add(id3.TXXX(encoding=3, desc="Größe=x", text=["5"]))
     tags.save(mp3)
     assert comments(rewritten(mp3, ".flac")) == [("Gr__e_x", "5")]
+
+
+@pytest.mark.parametrize("extension", [".mp3", ".m4a", ".mkv", ".caf"])
+def test_keys_in_any_language(extension: str, wav: Path) -> None:
+    source = tagged(wav, ".mkv", {"題": "談話"}, "-c:a", "flac")
+    assert seen_by_ffmpeg(rewritten(rewritten(source, extension), ".mka"))["題"] == "談話"
 
 
 def test_a_large_cover_does_not_raise_the_bit_rate(wav: Path) -> None:

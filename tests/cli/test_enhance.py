@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,66 @@ def test_folders_that_cannot_be_read_are_passed_over() -> None:
             tasks = find_tasks([folder], None, errors.append)
         assert [task.source for task in tasks] == [folder / "a.wav"]
         assert [describe(error) for error in errors] == [f"{closed}: permission denied"]
+
+
+@pytest.mark.parametrize(
+    ("streams", "arguments", "code", "errors"),
+    [
+        ("<&-", "- -o out.wav", 1, ["imse: standard input is closed", "imse: 1 of 1 files failed"]),
+        (">&-", "short.wav -o -", 1, ["imse: standard output is closed", "imse: 1 of 1 files failed"]),
+        ("2>&-", "short.wav -o out.wav", 0, []),
+        ("<&- >&- 2>&-", "short.wav -o out.wav", 0, []),
+    ],
+)
+def test_closed_standard_streams(
+    streams: str, arguments: str, code: int, errors: list[str], short: Path, small_weights: Path
+) -> None:
+    command = f'"$0" -m imse enhance {arguments} --weights "$1" {streams}'
+    result = subprocess.run(
+        ["sh", "-c", command, sys.executable, small_weights], capture_output=True, cwd=short.parent, check=False
+    )
+    assert result.returncode == code, result.stderr
+    assert result.stderr.decode().splitlines() == errors
+    assert set(short.parent.iterdir()) - {short} == ({short.with_name("out.wav")} if code == 0 else set())
+
+
+def test_a_full_temporary_folder_is_named(short: Path, small_weights: Path, tmp_path: Path) -> None:
+    """As if it was full: no file may become larger than 4 kB."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for arguments in (("-", "-o", tmp_path / "out.wav"), (short, "-o", "-")):
+        result = subprocess.run(
+            [sys.executable, "-m", "imse", "enhance", *arguments, "--weights", small_weights],
+            input=short.read_bytes(),
+            capture_output=True,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096)),
+            check=False,
+        )
+        assert result.returncode == 1
+        assert result.stderr.decode().splitlines() == [
+            f"imse: {temporary}: file too large",
+            "imse: 1 of 1 files failed",
+        ]
+        assert result.stdout == b""
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_folder_has_and_nobody_writes_gets_advice_that_can_be_followed(
+    short: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    """The summary counts what was done, not what failed."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    short.rename(folder / "a.wav")
+    (folder / "b.avi").write_bytes((folder / "a.wav").read_bytes())
+    result = imse("enhance", folder, "--weights", small_weights)
+    assert result.stdout.decode().startswith(f"1 files in {tmp_path}/folder.enhanced: 0.5 s")
+    assert error_lines(result) == [
+        f"imse: {folder}/b.avi: cannot write .avi files; enhance it alone, with -o NAME.wav",
+        "imse: 1 of 2 files failed",
+    ]
+    assert imse("enhance", folder / "b.avi", "-o", tmp_path / "b.wav", "--weights", small_weights).returncode == 0
 
 
 def test_out_of_memory_is_the_failure_of_one_file(
@@ -363,6 +425,47 @@ def test_interrupted_with_several_files_at_work(long: Path, light_weights: Path)
     assert set(long.parent.iterdir()) == {long, other}
     assert b"imse: interrupted" in stderr
     assert b"Traceback" not in stderr
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGHUP], [signal.SIGINT] * 4, [signal.SIGTERM, signal.SIGINT]])
+def test_neither_a_closed_terminal_nor_impatience_leaves_a_partial_file(
+    numbers: list[signal.Signals], long: Path, light_weights: Path
+) -> None:
+    inputs = [long, *(long.with_name(f"{number}.wav") for number in range(3))]
+    for link in inputs[1:]:
+        os.link(long, link)
+    process = start_and_wait_for_the_middle(*inputs, "--jobs", "4", "--weights", light_weights)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.1)  # signals of one kind that come at once are one signal
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert set(long.parent.iterdir()) == set(inputs)
+    assert b"imse: interrupted" in stderr
+    assert b"Traceback" not in stderr
+
+
+def test_interrupted_while_modules_are_imported() -> None:
+    """At whatever import it comes, there is no traceback."""
+    code = """
+import signal, sys
+from imse.__main__ import main
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["imse", "--version"]
+main()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        check=False,
+    )
+    assert result.returncode == -signal.SIGINT
+    assert result.stderr == b""
 
 
 def test_a_background_job_of_a_script_goes_on_when_the_script_is_interrupted(

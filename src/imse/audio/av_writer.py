@@ -23,6 +23,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
 from imse.audio.av_reader import is_picture, opened, tags_of
+from imse.audio.av_vorbis import VorbisTrack
 from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.callbacks import CallbackFile, interrupts_deferred
 from imse.audio.interface import AudioInfo, Block
@@ -79,12 +80,17 @@ class AvWriter:
             raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
         with self._explained(), interrupts_deferred(), self._resources:
             if kind is None:
-                self._mux(self._stream.encode(None))
+                self._mux(
+                    self._vorbis.packets(self._stream, self._begin) if self._vorbis else self._stream.encode(None)
+                )
                 self._copy_others(None)
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
         if not len(block):
+            return
+        if self._vorbis:
+            self._vorbis.write(block)
             return
         if self._lead:
             block = np.pad(block, [(self._lead, 0), (0, 0)])
@@ -110,6 +116,8 @@ class AvWriter:
         self._output = resources.enter_context(av.open(self._sink, "w", format=info.format, options=options))
         self._layout = _LAYOUTS.get(info.channels, f"{info.channels}c")
         self._others: Iterator[Packet[Stream]] = iter(())
+        is_vorbis = info.subtype == "vorbis"
+        self._vorbis = resources.enter_context(VorbisTrack(info, self._path)) if is_vorbis else None
         start = Fraction(0)
         if info.source is None or not info.is_multimedia:
             self._stream = self._add_audio()
@@ -123,6 +131,8 @@ class AvWriter:
         return start
 
     def _add_audio(self, sample_format: str | None = None) -> AudioStream:
+        if self._vorbis:
+            return self._vorbis.add_to(self._output)
         info = self._info
         encoder = _ENCODERS.get(info.subtype, info.subtype)
         stream = self._output.add_stream(encoder, info.sample_rate, layout=self._layout)

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import BinaryIO
 
+INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask a program to end. Windows has no SIGHUP."""
+
 
 class CallbackFile:
     """A binary file for such a library: the first error is kept, and what is written after it is thrown away.
@@ -55,13 +58,13 @@ class CallbackFile:
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block ends, if Python code handles them."""
+    """Hold `INTERRUPTS` back until the block ends, if Python code handles them."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are handled in the main thread only
         return
     caught: list[tuple[int, FrameType | None]] = []
     handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         handler = signal.getsignal(number)
         if callable(handler):
             handlers[number] = handler

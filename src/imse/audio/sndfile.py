@@ -45,6 +45,17 @@ class NotSoundError(ImseError):
     """A file that libsndfile does not understand."""
 
 
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file that is read from its beginning to its end.
+
+    After every read, soundfile seeks to where it is already, in files that are seekable. A seek makes the decoder of
+    MP3 forget the bits that it kept from earlier frames: it then decodes the next ones wrongly, and complains.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class SndfileReader(Reader):
     """Reads a sound file.
 
@@ -193,10 +204,14 @@ class SndfileWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with interrupts_deferred():
-            self._resources.close()
+        self.close()
         if kind is None and not self._frames and not _NEVER_EMPTY.isdisjoint({self._info.format, self._info.subtype}):
             raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
+
+    def close(self) -> None:
+        """Write what is left; nothing can be written after it."""
+        with interrupts_deferred():
+            self._resources.close()
 
     def _open(self, settings: tuple[float | None, str | None]) -> soundfile.SoundFile:
         info = self._info
@@ -223,9 +238,9 @@ class SndfileWriter:
 def _opened(path: Path, name: str, part: range | None = None) -> soundfile.SoundFile:
     try:
         if part is not None:
-            return soundfile.SoundFile(PartOfFile(path, part))
+            return _Sequential(PartOfFile(path, part))
         # soundfile itself cannot encode a name whose bytes are not UTF-8.
-        return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+        return _Sequential(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
         raise NotSoundError(f"{name}: not audio that can be read ({_reason(error)})") from error
     except TypeError as error:  # .raw: soundfile asks what is in it

@@ -12,7 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
+
+from imse.atomic_write import NamedFile
+from imse.errors import ImseError
 
 STDIO = Path("-")
 """Standard input or output, as a path."""
@@ -22,10 +25,17 @@ _UNKNOWN = 0xFFFFFFFF
 
 @contextmanager
 def spooled_standard_input() -> Iterator[Path]:
-    """A temporary file with all of standard input, for as long as the block lasts."""
+    """A temporary file with all of standard input, for as long as the block lasts.
+
+    Raises:
+        OSError: The temporary folder is full, which the error names.
+        ImseError: Standard input is closed.
+    """
+    if sys.stdin is None:  # as after <&-
+        raise ImseError("standard input is closed")
     with tempfile.TemporaryDirectory(prefix="imse-") as folder:
         path = Path(folder) / "stdin"
-        with path.open("w+b") as file:
+        with NamedFile(path, Path(tempfile.gettempdir())) as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
             _mark_unknown_size(file)
         yield path
@@ -33,15 +43,23 @@ def spooled_standard_input() -> Iterator[Path]:
 
 @contextmanager
 def spooled_standard_output() -> Iterator[BinaryIO]:
-    """A temporary file that is copied to standard output when the block ends well."""
-    with tempfile.TemporaryFile() as file:
-        yield cast(BinaryIO, file)
-        file.seek(0)
-        shutil.copyfileobj(file, sys.stdout.buffer)
+    """A temporary file that is copied to standard output when the block ends well.
+
+    Raises:
+        OSError: The temporary folder is full, which the error names.
+        ImseError: Standard output is closed.
+    """
+    if sys.stdout is None:  # as after >&-
+        raise ImseError("standard output is closed")
+    with tempfile.TemporaryDirectory(prefix="imse-") as folder:
+        with NamedFile(Path(folder) / "stdout", Path(tempfile.gettempdir())) as file:
+            yield cast(BinaryIO, file)
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 
-def _mark_unknown_size(file: IO[bytes]) -> None:
+def _mark_unknown_size(file: NamedFile) -> None:
     """Turn the size 0 that some programs write to pipes into the size that libsndfile takes for "to the end"."""
     file.seek(0)
     if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":

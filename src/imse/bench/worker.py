@@ -87,8 +87,8 @@ def product() -> Task:
 
 def count(weights: Path) -> Task:
     """Describe the network in a file: its configuration, parameters, and GMAC per second of audio. Nothing is timed."""
+    from imse.cost import costs
     from imse.info import network_config
-    from imse.nn.cost import costs
 
     config = network_config(weights)
     total = costs(config)["total"]

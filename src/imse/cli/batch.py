@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio
+from imse.audio.callbacks import INTERRUPTS
+from imse.audio.formats import AV_EXTENSIONS, is_written
 from imse.cli.output import refuse_existing
 from imse.cli.progress import Bars
 from imse.enhancer import Enhancer, FileResult
@@ -33,7 +35,7 @@ class Outcome:
     """What became of the tasks.
 
     Attributes:
-        place: Where the results are.
+        place: The file written, or the folder that all results are in.
         done: Files enhanced.
         failed: Files that failed.
         damaged: Files enhanced as far as they could be read.
@@ -73,9 +75,9 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
     Raises:
         KeyboardInterrupt: Interrupted, or asked to end; no partial file remains.
     """
-    outcome = Outcome(str(tasks[0].target) if len(tasks) == 1 else _common(tasks))
+    outcome = Outcome(str(tasks[0].target if len(tasks) == 1 else _common(tasks)))
     cancelled = threading.Event()
-    with _terminated_like_interrupted(), Bars(len(tasks)) as bars:
+    with _interrupted_once(), Bars(len(tasks)) as bars:
 
         def work(task: Task) -> FileResult:
             return _run_task(enhancer, task, overwrite, bars, cancelled)
@@ -160,15 +162,17 @@ def _is_folder(output: Path) -> bool:
     return output.is_dir() or not output.suffix
 
 
-def _common(tasks: list[Task]) -> str:
+def _common(tasks: list[Task]) -> str | Path:
     folders = {task.target.parent for task in tasks}
-    common = folders.pop() if len(folders) == 1 else os.path.commonpath([folder.absolute() for folder in folders])
-    return f"{len(tasks)} files in {common}"
+    return folders.pop() if len(folders) == 1 else os.path.commonpath([folder.absolute() for folder in folders])
 
 
 def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cancelled: threading.Event) -> FileResult:
     try:
         refuse_existing(task.target, overwrite or task.target == STDIO)
+        extension = task.source.suffix.lower()
+        if extension == task.target.suffix.lower() and extension in AV_EXTENSIONS and not is_written(task.target):
+            raise ImseError(f"{task.source}: cannot write {extension} files; enhance it alone, with -o NAME.wav")
         return enhancer.enhance_file(task.source, task.target, partial(bars.update, task.source), cancelled)
     except MemoryError:
         raise ImseError(f"{task.source}: not enough memory") from None
@@ -177,14 +181,25 @@ def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cance
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """A polite request to end (SIGTERM) cleans up as Ctrl-C does."""
+def _interrupted_once() -> Iterator[None]:
+    """The first of SIGINT, SIGTERM and SIGHUP ends the block as Ctrl-C does; what follows must not disturb the cleanup.
+
+    Signals that are ignored, as by `nohup` or in a background job of a script, stay so.
+    """
+    was_interrupted = False
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        nonlocal was_interrupted
+        if not was_interrupted:
+            was_interrupted = True
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
     try:
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from imse.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -31,7 +33,7 @@ class Bars:
         self._all_files: TaskID | None = None
         self._tasks: dict[Path, TaskID] = {}
         self._lock = threading.Lock()
-        self._show_at = time.monotonic() + _SHOW_AFTER if sys.stderr.isatty() else float("inf")
+        self._show_at = time.monotonic() + _SHOW_AFTER if _stderr_is_terminal() else float("inf")
 
     def __enter__(self) -> Bars:
         return self
@@ -53,7 +55,7 @@ class Bars:
                     self._all_files = self._progress.add_task(f"{self._files} files", total=self._files)
                     self._progress.update(self._all_files, completed=self._finished)
             if file not in self._tasks:
-                self._tasks[file] = self._progress.add_task(file.name, total=None)
+                self._tasks[file] = self._progress.add_task(printable(file.name), total=None)
             self._progress.update(self._tasks[file], completed=done, total=total or None)
 
     def finish(self, file: Path) -> None:
@@ -73,6 +75,10 @@ class Bars:
                 self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
             else:
                 print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _stderr_is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # None where it is closed
 
 
 def _start() -> Progress:

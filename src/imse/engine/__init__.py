@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imse.errors import ImseError, UnsupportedWeightsError
+from imse.processors import processors
 from imse.weights import find
 
 if TYPE_CHECKING:
@@ -110,12 +111,13 @@ def open_engine(name: str, weights: str | Path, threads: int) -> Engine:
     Args:
         name: One of `ENGINES`, or `AUTO` for the first of them that is there and can run the weights.
         weights: Name of weights in the package, or a file that the engine can read.
-        threads: Processor threads that one call may use.
+        threads: Processor threads that one call may use; no more than there are processors are used.
 
     Raises:
         ImseError: Unknown engine or name, or weights that the engine cannot read.
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
+    threads = min(threads, processors())  # more gain nothing, and libraries count them in 32 bits
     if name == AUTO:
         return _open_first(weights, threads)
     if name not in ENGINES:

@@ -27,6 +27,9 @@ Floats = NDArray[np.float32]
 
 LIBRARY = Path(__file__).with_name("imse_native.so")
 
+BINS_MULTIPLE = 128
+"""Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""
+
 _MESSAGE_SIZE = 512
 _LARGEST_INT = 2**31 - 1
 _FLOATS = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")

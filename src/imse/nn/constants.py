@@ -37,6 +37,3 @@ NORM_EPSILON = 1e-5
 
 ATTENTION_EPSILON = 1e-6
 """Added to what an attention divides by."""
-
-BINS_MULTIPLE = 128
-"""Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""

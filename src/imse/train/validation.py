@@ -86,7 +86,7 @@ def _in_turn(groups: list[list[int]], number: int) -> int:
 
 def enhance_utterances(network: Network, device: torch.device, utterances: Sequence[Utterance]) -> list[Floats]:
     """Enhance utterances through `imse.Enhancer`, as a user would, with a network in evaluation mode on a device."""
-    engine = TorchEngine(network, torch.get_num_threads(), device)
+    engine = TorchEngine(network, torch.get_num_threads(), device, name="the network in training")
     enhancer = Enhancer(engine=engine)
     return [enhancer.enhance(utterance.noisy, SAMPLE_RATE) for utterance in utterances]
 

@@ -53,8 +53,6 @@ def read_tags(info: AudioInfo) -> Tags:
     """The tags of the `source` of an output; none if there is no source, or they cannot be read."""
     if info.source is None:
         return Tags()
-    from mutagen import MutagenError
-
     try:
         with info.source.open("rb") as file:
             tags = _read(info.source, file)
@@ -62,7 +60,7 @@ def read_tags(info: AudioInfo) -> Tags:
             from imse.audio.tags import ffmpeg
 
             tags = ffmpeg.read(info.source)
-    except (MutagenError, ImseError):
+    except Exception:  # of damaged tags, mutagen raises errors of any kind
         return Tags()
     return tags or Tags()
 

@@ -81,7 +81,7 @@ def _texts(atoms: MP4Tags) -> Iterator[tuple[str, str]]:
             yield "COMPILATION", str(int(content))
         elif atom.startswith("----:"):
             yield from (
-                (named(atom.split(":", 2)[2]), bytes(value).decode("utf-8", "replace"))
+                (named(_respelled(atom.split(":", 2)[2], "latin-1", "utf-8")), bytes(value).decode("utf-8", "replace"))
                 for value in content
                 if value.dataformat == AtomDataType.UTF8
             )
@@ -102,8 +102,16 @@ def _atom(key: str, values: list[str]) -> tuple[str, object]:
         return _BPM, [int(value) for value in values]
     if name == "COMPILATION" and values in (["0"], ["1"]):
         return _COMPILATION, values == ["1"]
-    return _FREE + key, [MP4FreeForm(value.encode()) for value in values]
+    return _FREE + _respelled(key, "utf-8", "latin-1"), [MP4FreeForm(value.encode()) for value in values]
 
 
 def _fits(text: str) -> bool:
     return text.isascii() and text.isdigit() and int(text) < _MOST_IN_PAIR
+
+
+def _respelled(key: str, encoded: str, decoded: str) -> str:
+    """A key as mutagen has it or as it is meant: the names of atoms are UTF-8, but mutagen takes them for Latin-1."""
+    try:
+        return key.encode(encoded).decode(decoded)
+    except UnicodeError:
+        return key

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from imse.nn.constants import BINS_MULTIPLE, HEAD_SIZE, LEVELS
+from imse.native import BINS_MULTIPLE
+from imse.nn.constants import HEAD_SIZE, LEVELS
 from imse.nn.decoders import Expand
 from imse.nn.dense import DenseBlock
 from imse.nn.idconv import IDConv
