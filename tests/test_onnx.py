@@ -16,7 +16,7 @@ from imse import Enhancer
 from imse.errors import ImseError, describe
 from imse.export import INPUTS, OUTPUTS
 
-SHAPE = ["batch", 256, "frames"]
+SHAPE: Sequence[str | int] = ["batch", 256, "frames"]
 
 
 def identities(inputs: Sequence[str] = INPUTS, outputs: Sequence[str] = OUTPUTS) -> list[NodeProto]:
