@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from imse.checkpoint import CheckpointError, load, load_with_metadata, save
+from imse.errors import ImseError
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
 from imse.weights import CONFIG_KEY
+from imse.weights.average import average
 
 SMALL = NetworkConfig(channels=8, blocks=1, bins=16, attention="met", embedding="de")
 
@@ -183,3 +186,25 @@ def test_a_safetensors_file_of_something_else(ours: Path, config: str | None, me
     with pytest.raises(CheckpointError, match=re.escape(f"other.safetensors: {message}")) as caught:
         load(ours.with_name("other.safetensors"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[" * 200_000, "unusable network configuration"),
+        ('{"channels": 8, "blocks": 1000000000}', "1000000000 blocks of"),
+    ],
+)
+def test_a_configuration_made_to_harm(ours: Path, config: str, message: str) -> None:
+    save_file(load_file(ours), ours, {CONFIG_KEY: config})
+    with pytest.raises(CheckpointError, match=message):
+        load(ours)
+
+
+@pytest.mark.parametrize("name", ["pipe.safetensors", "pipe"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ImseError, match=f"{name}: a pipe or a device, not a file"):
+        load(tmp_path / name)
+    with pytest.raises(ImseError, match=f"{name}: a pipe or a device, not a file"):
+        average([tmp_path / name, tmp_path / name], tmp_path / "mean.safetensors")

@@ -14,6 +14,7 @@ import io
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,10 +22,8 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from imse.errors import ImseError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ModuleNotFoundError:  # Windows, where an open file cannot be removed
-    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -171,8 +170,8 @@ def _remove_leftovers(target: Path) -> None:
 
 def _lock(file: IO[bytes]) -> bool:
     """Lock an open file, if nobody else has; False where locks are not to be had."""
-    if fcntl is None:
-        return False
+    if sys.platform == "win32":
+        return False  # an open file cannot be removed there
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -17,7 +17,7 @@ from torch import Tensor
 from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
-from imse.weights import CONFIG_KEY
+from imse.weights import CONFIG_KEY, require_file
 from imse.weights.serialization import serialize
 from imse.weights.upstream import config_of, renamed
 
@@ -35,6 +35,7 @@ def load(path: str | Path) -> Network:
 
     Raises:
         OSError: The file cannot be read.
+        ImseError: A pipe or a device.
         CheckpointError: The file is neither, or its tensors do not fit the network.
     """
     return load_with_metadata(path)[0]
@@ -43,6 +44,7 @@ def load(path: str | Path) -> Network:
 def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
     """As `load`, with the file's metadata on the origin of the weights (empty for a published file)."""
     path = Path(path)
+    require_file(path)
     with path.open("rb"):
         pass  # raises the system's own error, which names the file
     tensors, metadata = _read_safetensors(path)
@@ -51,6 +53,10 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
         tensors, config = renamed(published), config_of(published)
     else:
         config = _config(metadata.pop(CONFIG_KEY, None), path)
+    if config.blocks > len(tensors):  # every block has several: so many would take for ever to build
+        raise CheckpointError(
+            f"{path}: not the weights of this network: {config.blocks} blocks of {len(tensors)} tensors"
+        )
     network = _unfilled(config, path)
     _check_names(tensors, network.state_dict(), path)
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
@@ -104,7 +110,7 @@ def _config(text: str | None, path: Path) -> NetworkConfig:
         raise CheckpointError(f"{path}: a safetensors file, but not of imse: no '{CONFIG_KEY}' in its metadata")
     try:
         return NetworkConfig(**json.loads(text))
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: unusable network configuration: {error}") from error
 
 

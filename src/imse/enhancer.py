@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from numbers import Real
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -91,7 +90,7 @@ class Enhancer:
         _check_whole(threads, "threads")
         if segments not in SEGMENTATIONS:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
-        if attenuation_limit_db is not None and not (isinstance(attenuation_limit_db, Real) and attenuation_limit_db >= 0):
+        if attenuation_limit_db is not None and not _is_from_zero_up(attenuation_limit_db):
             raise ImseError(f"attenuation_limit_db is a number of dB from 0 up, not {attenuation_limit_db!r}")
         if threads < 1:
             raise ImseError(f"threads must be at least 1, not {threads}")
@@ -312,6 +311,10 @@ def _errors_named(name: str) -> Iterator[None]:
         yield
     except UnsuitableSignalError as error:
         raise ImseError(f"{name}: {error}") from error
+
+
+def _is_from_zero_up(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(value >= 0)
 
 
 def _check_whole(value: object, name: str) -> None:

@@ -18,7 +18,7 @@ from imse.checkpoint import save
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.weights import CONFIG_KEY
-from imse.weights.info import compare, describe
+from imse.weights.info import compare, describe, network_config
 
 SMALL = NetworkConfig(channels=8, blocks=1, bins=16)
 
@@ -73,6 +73,19 @@ def test_onnx_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "b.onnx").write_text("text")
     with pytest.raises(ImseError, match=r"b\.onnx: not an ONNX file, or a damaged one"):
         describe(tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("config", ["{nope", "[1, 2]", "[" * 200_000, "7"])
+def test_onnx_with_an_unusable_configuration(config: str, tmp_path: Path) -> None:
+    file = onnx_file(tmp_path / "a.onnx", {CONFIG_KEY: config})
+    for read in (describe, network_config):
+        with pytest.raises(ImseError, match=r"a\.onnx: unusable network configuration"):
+            read(file)
+
+
+def test_metadata_does_not_command_the_terminal(tmp_path: Path) -> None:
+    file = onnx_file(tmp_path / "a.onnx", {CONFIG_KEY: json.dumps(asdict(SMALL)), "license": "\x1b[31mred\nline"})
+    assert "license        \\x1b[31mred\\nline\n" in describe(file)
 
 
 def test_compare() -> None:

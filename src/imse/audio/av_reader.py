@@ -96,7 +96,8 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
         # Opened here: of a name such as 10:30.m4a, FFmpeg would take the beginning for a protocol.
         file = resources.enter_context(path.open("rb"))
         try:
-            container = resources.enter_context(av.open(file, options=_NO_PROTOCOLS, metadata_errors="replace"))
+            container = av.open(file, "r", options=_NO_PROTOCOLS, metadata_errors="replace")
+            resources.enter_context(container)
         except (av.FFmpegError, OSError) as error:
             raise ImseError(f"{name}: not audio that can be read") from error
         stream = next(iter(container.streams.audio), None)

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import BinaryIO
 
-
 INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that ask a program to end. Windows has no SIGHUP."""
 

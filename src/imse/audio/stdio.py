@@ -31,7 +31,7 @@ def spooled_standard_input() -> Iterator[Path]:
         OSError: The temporary folder is full, which the error names.
         ImseError: Standard input is closed.
     """
-    if sys.stdin is None:  # type: ignore[redundant-expr]  # as after <&-
+    if sys.stdin is None:  # as after <&-
         raise ImseError("standard input is closed")
     with tempfile.TemporaryDirectory(prefix="imse-") as folder:
         path = Path(folder) / "stdin"
@@ -49,7 +49,7 @@ def spooled_standard_output() -> Iterator[BinaryIO]:
         OSError: The temporary folder is full, which the error names.
         ImseError: Standard output is closed.
     """
-    if sys.stdout is None:  # type: ignore[redundant-expr]  # as after >&-
+    if sys.stdout is None:  # as after >&-
         raise ImseError("standard output is closed")
     with tempfile.TemporaryDirectory(prefix="imse-") as folder:
         with NamedFile(Path(folder) / "stdout", Path(tempfile.gettempdir())) as file:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imse.errors import ImseError
+from imse.errors import ImseError, printable
 
 
 def convert(
@@ -25,4 +25,4 @@ def convert(
         raise ImseError(f"{output}: already there; --overwrite replaces it")
     network, metadata = checkpoints.load_with_metadata(checkpoint)
     checkpoints.save(network, output, metadata)
-    typer.echo(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
+    typer.echo(f"{printable(str(output))}: {sum(p.numel() for p in network.parameters()):,} parameters")

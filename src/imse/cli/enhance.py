@@ -92,9 +92,7 @@ def enhance_command(
     if outcome.done:
         factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
         place = outcome.place if len(tasks) == 1 else f"{outcome.done} files in {outcome.place}"
-        typer.echo(
-            f"{printable(place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout
-        )
+        typer.echo(f"{printable(place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
     problems = {
         f"{outcome.failed} of {len(tasks)} files failed": outcome.failed,
         f"{outcome.damaged} of {len(tasks)} files are damaged; what could be read was enhanced": outcome.damaged,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imse.errors import ImseError
+from imse.errors import ImseError, printable
 
 
 def export(
@@ -26,4 +26,4 @@ def export(
         raise ImseError(f"{output}: already there; --overwrite replaces it")
     network, metadata = load_with_metadata(weights)
     export_onnx(network, output, metadata)
-    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{printable(str(output))}: {output.stat().st_size / 1e6:.1f} MB")

@@ -78,7 +78,7 @@ class Bars:
 
 
 def _stderr_is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()  # type: ignore[redundant-expr]  # None where it is closed
+    return sys.stderr is not None and sys.stderr.isatty()  # None where it is closed
 
 
 def _start() -> Progress:

@@ -8,7 +8,7 @@ import onnxruntime
 
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError
-from imse.signal.spectrum import Floats, analyse, synthesise
+from imse.signal.spectrum import BINS, Floats, analyse, synthesise
 
 INPUTS = ("magnitude", "phase")
 OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
@@ -42,8 +42,15 @@ class OnnxEngine:
                 f"{weights}: not an ONNX file; safetensors and published weights need --engine torch, "
                 "or 'imse export' first"
             ) from error
-        if tuple(node.name for node in self._session.get_inputs()) != INPUTS:
-            raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
+        self._weights = weights
+        nodes = (*self._session.get_inputs(), *self._session.get_outputs())
+        if tuple(node.name for node in nodes) != (*INPUTS, *OUTPUTS):
+            raise self._foreign()
+        for node in nodes:
+            # A size may be left open, by a name; what comes out is checked after every run.
+            bins = node.shape[1] if len(node.shape) == 3 else 0
+            if node.type != "tensor(float)" or (isinstance(bins, int) and bins != BINS):
+                raise self._foreign()
 
     def __call__(self, waveform: Floats) -> Enhanced:
         """See `imse.engine.interface.Engine`."""
@@ -54,5 +61,13 @@ class OnnxEngine:
     def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
         """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same."""
         inputs = dict(zip(INPUTS, (magnitude, phase), strict=True))
-        enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
+        try:
+            enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
+        except Exception as error:  # onnxruntime's own exceptions have no common base
+            raise ImseError(f"{self._weights}: ONNX Runtime cannot run it: {str(error).splitlines()[0]}") from error
+        if not enhanced.shape == enhanced_phase.shape == magnitude.shape:
+            raise self._foreign()
         return enhanced, enhanced_phase
+
+    def _foreign(self) -> ImseError:
+        return ImseError(f"{self._weights}: an ONNX file, but not one that 'imse export' wrote")

@@ -35,6 +35,16 @@ def find(weights: str | Path, suffix: str) -> Path:
     raise ImseError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
 
 
+def require_file(path: Path) -> None:
+    """Refuse a pipe or a device, which would be waited for, or never end.
+
+    Raises:
+        ImseError: `path` is there, and is neither a file nor a folder.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ImseError(f"{path}: a pipe or a device, not a file")
+
+
 def names() -> list[str]:
     """Names of the weights in the package."""
     return sorted(file.stem for file in _FOLDER.glob("*.safetensors"))

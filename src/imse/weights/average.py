@@ -21,7 +21,7 @@ from safetensors.numpy import load
 
 from imse.atomic_write import atomic_write
 from imse.errors import ImseError
-from imse.weights import CONFIG_KEY, PARENTS_KEY
+from imse.weights import CONFIG_KEY, PARENTS_KEY, require_file
 from imse.weights.serialization import serialize
 
 Tensors = dict[str, NDArray[Any]]
@@ -52,6 +52,8 @@ def average(
     if len(paths) < 2:
         raise ImseError("a mean needs at least two files")
     normalised = _normalise(shares, len(paths))
+    for path in paths:
+        require_file(path)
     contents = [path.read_bytes() for path in paths]
     parents = [_read(path, content) for path, content in zip(paths, contents, strict=True)]
     first = parents[0]

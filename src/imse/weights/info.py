@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imse.errors import ImseError
+from imse.errors import ImseError, printable
 from imse.weights import CONFIG_KEY, PARENTS_KEY
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def describe(weights: Path) -> str:
     """
     if weights.suffix == ".onnx":
         metadata = _onnx_metadata(weights)
-        return _table(_facts(weights, json.loads(metadata.pop(CONFIG_KEY)), metadata))
+        return _table(_facts(weights, _config(metadata.pop(CONFIG_KEY), weights), metadata))
 
     from dataclasses import asdict
 
@@ -102,24 +102,38 @@ def network_config(weights: Path) -> NetworkConfig:
     from imse.nn import NetworkConfig
 
     if weights.suffix == ".onnx":
-        return NetworkConfig(**json.loads(_onnx_metadata(weights)[CONFIG_KEY]))
+        try:
+            return NetworkConfig(**_config(_onnx_metadata(weights)[CONFIG_KEY], weights))
+        except (TypeError, ValueError) as error:
+            raise ImseError(f"{weights}: unusable network configuration: {error}") from error
     return load(weights).config
+
+
+def _config(text: str, weights: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+    except (RecursionError, ValueError) as error:
+        raise ImseError(f"{weights}: unusable network configuration: {error}") from error
+    if not isinstance(config, dict):
+        raise ImseError(f"{weights}: unusable network configuration: not a table")
+    return config
 
 
 def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]) -> Rows:
     stated = {**dict.fromkeys(_ORIGIN, "not stated in the file"), **metadata}
-    return [
+    rows: Rows = [
         ("weights", f"{weights} ({weights.stat().st_size / 1e6:.1f} MB)"),
         ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
         *((name.replace("_", " "), _mean(value) if name == PARENTS_KEY else value) for name, value in stated.items()),
     ]
+    return [[printable(cell) for cell in row] for row in rows]
 
 
 def _mean(parents: str) -> str:
     """What `imse.weights.average` wrote of the parents, for people."""
     try:
         return ", ".join(f"{parent['share']:.3g} of {parent['name']}" for parent in json.loads(parents))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         return parents
 
 
