@@ -19,31 +19,20 @@ import soundfile
 import soxr
 import torch
 
+from held_out import level_and_pauses, mean, mixtures, print_header, print_row, scores
 from imse.enhancer import Enhancer
-from imse.evaluate.measures import score
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 from imse.train.augment import clip_peaks, convolve, mu_law
-from imse.train.corpus import load
-from imse.train.manifest import split_manifest
+from imse.train.manifest import Recording
 from imse.train.recipe_file import read
 from imse.train.rooms import simulate
-from imse.train.validation import Utterance, mix_utterances
+from imse.train.validation import Utterance
+from imse.weights import DEFAULT
 
-MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
 SEED = 11
-_FRAME = 320  # 20 ms
-_PAUSE_DB = -40.0  # a frame of clean speech below this is a pause; relative to the loudest frame
+DUTCH = "nathalie"  # all other voices are English
 
 Change = Callable[[Utterance, int], Utterance]  # of a mixture and its number
-
-
-def pauses_db(before: Floats, after: Floats, clean: Floats) -> float:
-    """Attenuation in the pauses of the clean speech, in dB; nan without pauses."""
-    power = [np.square(x[: len(x) // _FRAME * _FRAME].reshape(-1, _FRAME)).mean(1) for x in (before, after, clean)]
-    pause = power[2] < power[2].max() * 10 ** (_PAUSE_DB / 10)
-    if not pause.any():
-        return float("nan")
-    return 10 * float(np.log10((power[0][pause].mean() + 1e-12) / (power[1][pause].mean() + 1e-12)))
 
 
 def in_rooms(count: int) -> Change:
@@ -84,21 +73,15 @@ def unchanged(utterance: Utterance, _: int) -> Utterance:
     return utterance
 
 
-def report(name: str, pairs: Iterable[tuple[Utterance, Floats]]) -> list[tuple[Utterance, Floats]]:
+def report(name: str, pairs: Iterable[tuple[Utterance, Floats]]) -> None:
     """Print the scores of enhanced utterances, before and after."""
     pairs = list(pairs)
-    noisy, enhanced = (
-        [score(u.clean, x, MEASURES).values for u, x in chosen] for chosen in ([(u, u.noisy) for u, _ in pairs], pairs)
-    )
+    noisy, enhanced = [scores(u, u.noisy) for u, _ in pairs], [scores(u, x) for u, x in pairs]
     means = [
-        " -> ".join(f"{np.mean([row[key] for row in rows if key in row]):.{digits}f}" for rows in (noisy, enhanced))
+        f"{mean(noisy, key):.{digits}f} -> {mean(enhanced, key):.{digits}f}"
         for key, digits in (("pesq_wb", 2), ("stoi", 3), ("si_sdr_db", 1))
     ]
-    levels = [row["level_db"] for row in enhanced if "level_db" in row]
-    pauses = np.nanmedian([pauses_db(u.noisy, x, u.clean) for u, x in pairs])
-    cells = [name, *means, f"{np.mean(levels):+.2f} ({max(levels, key=abs):+.2f})", f"{pauses:.1f}"]
-    print("| " + " | ".join(cells) + " |", flush=True)
-    return pairs
+    print_row(name, *means, *level_and_pauses(enhanced))
 
 
 def word_errors(pairs: Iterable[tuple[Utterance, Floats]]) -> tuple[float, float]:
@@ -128,36 +111,24 @@ def main() -> None:
     """Print a row for each condition."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
-    parser.add_argument("--weights", default="default")
+    parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--count", type=int, default=20, help="mixtures of each condition")
     parser.add_argument("--music", nargs="*", type=Path, default=[])
     arguments = parser.parse_args()
     recipe = read(arguments.recipe)
-    held_out = split_manifest(recipe.data).held_out
-    cache = Path(recipe.data.cache) if recipe.data.cache else None
     enhancer = Enhancer(arguments.weights)
 
-    def mixtures(snr_db: float, labels: Callable[[str], bool] = lambda _: True) -> list[Utterance]:
-        chosen = [r for r in held_out if r.kind == "noise" or labels(r.label)]
-        config = replace(recipe.validation, utterances=arguments.count, snr_db=(snr_db,))
-        return mix_utterances(load(chosen, cache), config, SEED)
+    def at(snr_db: float, voices: Callable[[Recording], bool] = lambda _: True) -> list[Utterance]:
+        return mixtures(recipe, arguments.count, (snr_db,), SEED, voices)
 
     def enhanced(utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Floats]]:
         return ((u, enhancer.enhance(u.noisy, SAMPLE_RATE)) for u in utterances)
 
-    def dutch(label: str) -> bool:
-        return label == "nathalie"
-
-    def english(label: str) -> bool:
-        return label != "nathalie"
-
-    print(
-        "| condition | PESQ | STOI | SI-SDR, dB | level, dB: mean (worst) | lower in pauses, dB |\n" + "|---" * 6 + "|"
-    )
-    plain = mixtures(10)
+    print_header("condition")
+    plain = at(10)
     report("clean speech", enhanced(replace(u, noisy=u.clean) for u in plain))
     for snr_db in (-5, 0, 5):
-        report(f"{snr_db} dB", enhanced(mixtures(snr_db)))
+        report(f"{snr_db} dB", enhanced(at(snr_db)))
     changes = {
         "10 dB": unchanged,
         "10 dB, in rooms": in_rooms(arguments.count),
@@ -168,13 +139,13 @@ def main() -> None:
     }
     for name, change in changes.items():
         report(name, enhanced(change(u, number) for number, u in enumerate(plain)))
-    report("10 dB, Dutch", enhanced(mixtures(10, dutch)))
+    report("10 dB, Dutch", enhanced(at(10, lambda voice: voice.label == DUTCH)))
     for path in arguments.music:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         music = soxr.resample(samples[: 30 * rate].mean(1), rate, SAMPLE_RATE).astype(np.float32)
         report(f"music, {path.stem}", enhanced([Utterance(music, music)]))
     for snr_db in (0, 10):
-        noisy, after = word_errors(enhanced(mixtures(snr_db, english)))
+        noisy, after = word_errors(enhanced(at(snr_db, lambda voice: voice.label != DUTCH)))
         print(f"\nWord errors at {snr_db} dB, English: {noisy:.1%} noisy, {after:.1%} enhanced")
 
 

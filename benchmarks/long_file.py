@@ -13,7 +13,8 @@ from pathlib import Path
 
 import soundfile
 
-from imse.bench.process import Usage, enhance_file
+from imse.bench.process import Usage, run_enhance
+from imse.weights import DEFAULT
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "dishes.flac"
 
@@ -26,7 +27,7 @@ def measure(minutes: float, weights: str) -> Usage:
         with soundfile.SoundFile(source, "w", sample_rate, 1) as file:
             while file.frames < minutes * 60 * sample_rate:
                 file.write(samples)
-        usage = enhance_file(source, target, "--weights", weights, "--threads", "1")
+        usage = run_enhance(source, target, "--weights", weights, "--threads", "1")
         assert soundfile.info(target).frames == soundfile.info(source).frames
     return usage
 
@@ -34,7 +35,7 @@ def measure(minutes: float, weights: str) -> Usage:
 def main() -> None:
     """Print a row for each length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--weights", default="default")
+    parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10, 60])
     arguments = parser.parse_args()
     print("| minutes | peak memory, MiB | real-time factor |\n|---|---|---|")

@@ -12,58 +12,27 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from harm import pauses_db
+from held_out import held_out, level_and_pauses, mean, print_header, print_row, scores
 from imse.enhancer import Enhancer
-from imse.evaluate.measures import score
 from imse.processors import processors
 from imse.signal.spectrum import SAMPLE_RATE
-from imse.train.corpus import load
-from imse.train.manifest import split_manifest
-from imse.train.recipe_file import read
-from imse.train.validation import Utterance, mix_utterances
+from imse.train.validation import Utterance
 from imse.weights.average import average
-
-MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
-SNR_DB = {"recorded": (2.5, 7.5, 12.5, 17.5), "denoised": (0.0, 5.0, 10.0, 15.0, 20.0)}
-SEED = 5  # gives other mixtures than the validations during training
+from imse.workers import SpawnedPool
 
 
-def held_out(recipe_path: str, count: int) -> dict[str, list[Utterance]]:
-    """Mixtures of held-out voices and noises, by kind."""
-    recipe = read(recipe_path)
-    cache = Path(recipe.data.cache) if recipe.data.cache else None
-    recordings = split_manifest(recipe.data).held_out
-    mixtures = {}
-    for kind, snr_db in SNR_DB.items():
-        chosen = [r for r in recordings if r.kind == "noise" or r.denoised == (kind == "denoised")]
-        config = replace(recipe.validation, utterances=count, snr_db=snr_db)
-        mixtures[kind] = mix_utterances(load(chosen, cache), config, SEED)
-    return mixtures
-
-
-def scores(weights: Path | str, utterances: Sequence[Utterance], pool: ProcessPoolExecutor) -> dict[str, list[float]]:
-    """Scores of all utterances as enhanced by `imse enhance`: `MEASURES`, and the reduction in pauses."""
+def score_all(weights: Path, utterances: Sequence[Utterance], pool: SpawnedPool) -> list[dict[str, float]]:
+    """Scores of each utterance as enhanced by `imse enhance`."""
     size = -(-len(utterances) // processors())
     parts = [utterances[start : start + size] for start in range(0, len(utterances), size)]
-    rows = [row for part in pool.map(_score, [weights] * len(parts), parts) for row in part]
-    return {name: [row[name] for row in rows if name in row] for name in (*MEASURES, "pauses_db")}
+    return [row for part in pool.map(_score, [weights] * len(parts), parts) for row in part]
 
 
-def _score(weights: Path | str, utterances: Sequence[Utterance]) -> list[dict[str, float]]:
+def _score(weights: Path, utterances: Sequence[Utterance]) -> list[dict[str, float]]:
     enhancer = Enhancer(weights)
-    rows = []
-    for u in utterances:
-        enhanced = enhancer.enhance(u.noisy, SAMPLE_RATE)
-        row = score(u.clean, enhanced, MEASURES).values
-        reduction = pauses_db(u.noisy, enhanced, u.clean)
-        rows.append(row if np.isnan(reduction) else {**row, "pauses_db": reduction})
-    return rows
+    return [scores(utterance, enhancer.enhance(utterance.noisy, SAMPLE_RATE)) for utterance in utterances]
 
 
 def main() -> None:
@@ -75,24 +44,22 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="mixtures of each kind")
     arguments = parser.parse_args()
     mixtures = held_out(arguments.recipe, arguments.count)
-    print("| weights | mixtures | PESQ | STOI | SI-SDR, dB | level, dB: mean (worst) | lower in pauses, dB |")
-    print("|---" * 7 + "|")
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processors()) as pool:
+    print_header("weights", "mixtures")
+    with tempfile.TemporaryDirectory() as folder, SpawnedPool(processors()) as pool:
         candidates = [(file.stem, file) for file in arguments.files]
         if arguments.weights:
             candidates = []
             for number, text in enumerate(arguments.weights):
-                mean = Path(folder, f"{number}.safetensors")
-                average(arguments.files, mean, [float(share) for share in text.split(",")])
-                candidates.append((text, mean))
+                averaged = Path(folder, f"{number}.safetensors")
+                average(arguments.files, averaged, [float(share) for share in text.split(",")])
+                candidates.append((text, averaged))
         for name, file in candidates:
             for kind, utterances in mixtures.items():
-                found = scores(file, utterances, pool)
-                pesq, stoi, si_sdr, level = (float(np.mean(found[measure])) for measure in MEASURES)
-                pauses = float(np.median(found["pauses_db"]))
-                worst = max(found["level_db"], key=abs)
-                row = f"{pesq:.3f} | {stoi:.4f} | {si_sdr:.2f} | {level:+.2f} ({worst:+.2f}) | {pauses:.1f}"
-                print(f"| {name} | {kind} | {row} |", flush=True)
+                rows = score_all(file, utterances, pool)
+                means = [
+                    f"{mean(rows, key):.{digits}f}" for key, digits in (("pesq_wb", 3), ("stoi", 4), ("si_sdr_db", 2))
+                ]
+                print_row(name, kind, *means, *level_and_pauses(rows))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from imse import native
 from imse.engine import ENGINES
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -59,8 +58,8 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from imse.checkpoint import save
+    from imse.export.onnx import export_onnx
     from imse.nn import IMSE, NetworkConfig
-    from imse.weights.export import export_onnx
 
     torch.manual_seed(1)
     network = IMSE(NetworkConfig(channels=8, blocks=1))
@@ -70,13 +69,14 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session", params=["native", "onnx"])
+@pytest.fixture(scope="session", params=[name for name, entry in ENGINES.items() if not entry.extra])
 def light_engine(request: pytest.FixtureRequest) -> str:
     """The engines of the light install, one after the other."""
-    if request.param == "native" and not native.available():
-        assert not any(map(shutil.which, ("c++", "g++", "clang++"))), "install imse again: it has no compiled engine"
-        pytest.skip("no C++ compiler was there when imse was installed")
-    return str(request.param)
+    name = str(request.param)
+    if not ENGINES[name].is_available():
+        assert not any(map(shutil.which, ("c++", "g++", "clang++"))), f"install imse again: it has no engine '{name}'"
+        pytest.skip(f"no C++ compiler was there when imse was installed, and so no engine '{name}'")
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +105,7 @@ def published_safetensors(reference: Path, tmp_path_factory: pytest.TempPathFact
 def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published weights, exported."""
     from imse.checkpoint import load
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     path = tmp_path_factory.mktemp("published") / "imse.onnx"
     export_onnx(load(reference / "imse_g_best_pesq_3.399"), path)
@@ -115,5 +115,6 @@ def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def published_weights(request: pytest.FixtureRequest, light_engine: str) -> Path:
     """The published weights as a file that the engine takes by default."""
-    path: Path = request.getfixturevalue({"native": "published_safetensors", "onnx": "published_onnx"}[light_engine])
+    suffix = ENGINES[light_engine].suffix
+    path: Path = request.getfixturevalue(f"published_{suffix.removeprefix('.')}")
     return path

@@ -7,6 +7,7 @@ command and its options must exist.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+from imse.engine import ENGINES
 
 _ROOT = Path(__file__).resolve().parents[1]
 _DOCUMENTS = sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md"), *_ROOT.glob("src/imse/weights/*.md")])
@@ -77,6 +80,18 @@ def test_commands_that_are_not_run_exist(line: str) -> None:
     known = subprocess.run(call, capture_output=True, text=True, check=True).stdout
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
         assert option in known
+
+
+def test_every_engine_is_described() -> None:
+    """Its name opens a row of the table in docs/enhancer.md, and the help of `imse enhance` says what it is."""
+    document = (_ROOT / "docs" / "enhancer.md").read_text(encoding="utf-8")
+    table = document.partition("| engine | ")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(ENGINES)
+    call = [sys.executable, "-m", "imse", "enhance", "--help"]
+    wide = {**os.environ, "COLUMNS": "200"}  # no line ends at a hyphen
+    help_text = subprocess.run(call, capture_output=True, text=True, check=True, env=wide).stdout
+    for name, entry in ENGINES.items():
+        assert f"{name}: {entry.description}" in " ".join(help_text.split())
 
 
 def test_links_lead_somewhere() -> None:

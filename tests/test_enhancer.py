@@ -31,13 +31,13 @@ Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def small(light_weights: Path) -> Enhancer:
-    return Enhancer(light_weights)
+def small(light_weights: Path, light_engine: str) -> Enhancer:
+    return Enhancer(light_weights, light_engine)
 
 
 @pytest.fixture(scope="module")
-def published(published_weights: Path) -> Enhancer:
-    return Enhancer(published_weights)
+def published(published_weights: Path, light_engine: str) -> Enhancer:
+    return Enhancer(published_weights, light_engine)
 
 
 def snr_db(signal: Floats, estimate: Floats) -> float:
@@ -173,7 +173,7 @@ def test_weights_of_a_single_value_give_finite_samples_or_an_error_and_no_file(
     import torch
 
     from imse.checkpoint import load, save
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     if engine == "native" and not native.available():
         pytest.skip("no C++ compiler was there when imse was installed")
@@ -200,7 +200,7 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_them(
     import torch
 
     from imse.checkpoint import load, save
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
     network = load(small_weights)
     for parameter in network.parameters():
@@ -214,6 +214,18 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_them(
     assert str(caught.value).startswith(f"{weights}: ")
     assert str(caught.value).endswith("not finite")
     assert set(tmp_path.iterdir()) == {source, weights}
+
+
+def test_an_open_network_that_diverged_is_an_error(recording: Floats) -> None:
+    import torch
+
+    from imse.nn import IMSE, NetworkConfig
+
+    network = IMSE(NetworkConfig(channels=8, blocks=1)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, torch.nan)
+    with pytest.raises(ImseError, match=r"^a network in memory: .* not finite$"):
+        Enhancer(engine=TorchEngine(network)).enhance(recording[:8_000], 16_000)
 
 
 def test_a_network_that_amplifies_does_not_make_a_recording_louder(recording: Floats, tmp_path: Path) -> None:
@@ -287,8 +299,8 @@ def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
         ({"weights": tmp_path / "text.onnx"}, "text.onnx: not an ONNX file"),
         ({"engine": "steam"}, "unknown engine 'steam'"),
         ({"segments": "none"}, "unknown segments 'none'"),
-        ({"attenuation_limit_db": -1.0}, "from 0 up, not -1.0"),
-        ({"attenuation_limit_db": "12"}, "attenuation_limit_db is a number of dB from 0 up, not '12'"),
+        ({"attenuation_limit_db": -1.0}, "attenuation_limit_db must be at least 0, not -1"),
+        ({"attenuation_limit_db": "12"}, "attenuation_limit_db must be a number, not '12'"),
         ({"threads": 0}, "at least 1"),
         ({"threads": 1.5}, r"threads must be a whole number, not 1\.5"),
     ]:

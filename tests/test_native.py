@@ -9,8 +9,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from imse import Enhancer, native
@@ -26,7 +29,8 @@ from imse.engine.native import NativeEngine
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
-from imse.native import NativeNetwork
+from imse.native import NativeNetwork, build
+from imse.native.build import fingerprint
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
 from imse.signal.spectrum import Floats, analyse
 
@@ -102,7 +106,7 @@ def test_recorded_spectra(reference: Path, published_safetensors: Path) -> None:
 
 
 def test_neither_threads_nor_earlier_segments_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_processors", lambda: 8)
+    monkeypatch.setattr("imse.processors.processors", lambda: 8)
     network = shaken(NetworkConfig(channels=16, blocks=2))
     alone = compile_network(network).run(*spectra(37, 256))
     for threads in (2, 3, 8):
@@ -141,7 +145,7 @@ KERNELS = ("baseline", "avx2", "avx512")
 
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_instruction_sets(small_weights: Path, recording: Floats, tmp_path: Path, kernels: str) -> None:
-    if KERNELS.index(kernels) > KERNELS.index(native.kernels()):
+    if KERNELS.index(kernels) > KERNELS.index(native.instruction_set()):
         pytest.skip(f"this processor has no {kernels}")
     np.save(tmp_path / "in.npy", recording[:20_000])
     script = f"""
@@ -149,7 +153,7 @@ import numpy as np
 from imse import Enhancer, native
 x = np.load({str(tmp_path / "in.npy")!r})
 np.save({str(tmp_path / "out.npy")!r}, Enhancer({str(small_weights)!r}, "native").enhance(x, 16_000))
-print(native.kernels())
+print(native.instruction_set())
 """
     assert run_with_kernels(kernels, script) == kernels
     enhanced = Enhancer(small_weights, "native").enhance(recording[:20_000], 16_000)
@@ -160,7 +164,7 @@ def test_unknown_instruction_set(small_weights: Path) -> None:
     script = f"""
 from imse import Enhancer, native
 from imse.errors import ImseError
-for call in (native.kernels, lambda: Enhancer({str(small_weights)!r}, "native")):
+for call in (native.instruction_set, lambda: Enhancer({str(small_weights)!r}, "native")):
     try:
         call()
     except ImseError as error:
@@ -217,6 +221,41 @@ def test_library_of_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert engine_of(Enhancer()) is OnnxEngine
 
 
+def test_library_of_other_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> None:
+    """It is not called, and the error says how to compile it again; nor is a library without a fingerprint."""
+    ours = fingerprint("engine").encode()
+    code = native.LIBRARY.read_bytes()
+    assert code.count(ours) == 1
+    stale = tmp_path / "stale.so"
+    stale.write_bytes(code.replace(ours, b"0" * len(ours)))
+    another = next(Path(np.__file__).parent.rglob("_multiarray_umath*.so"))
+    for library in (stale, another):
+        monkeypatch.setattr(native, "LIBRARY", library)
+        assert not native.available()
+        with pytest.raises(ImseError, match=r"made from other sources .* install imse again"):
+            Enhancer(small_weights, "native")
+        assert engine_of(Enhancer()) is OnnxEngine
+
+
+def test_fingerprints_follow_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def both() -> tuple[str, str]:
+        return fingerprint("engine"), fingerprint("training")
+
+    shutil.copytree(build.SOURCES, tmp_path / "native", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    before = both()
+    monkeypatch.setattr(build, "SOURCES", tmp_path / "native")
+    assert both() == before
+    for file in build.sources():
+        file.write_text(file.read_text() + "\n")
+        changes = [now != earlier for now, earlier in zip(both(), before, strict=True)]
+        assert changes == {"common": [True, True], "engine": [True, False], "training": [False, True]}[file.parent.name]
+        before = both()
+    script = tmp_path / "build.py"
+    script.write_text(Path(build.__file__).read_text().replace("-O3", "-O2"))
+    monkeypatch.setattr(build, "__file__", str(script))
+    assert not set(both()) & set(before)
+
+
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, NDArray[np.float32]]:
     """Of a network with 8 channels and one block."""
@@ -224,7 +263,7 @@ def tensors() -> dict[str, NDArray[np.float32]]:
 
 
 def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> None:
-    def refused(message: str, **changed: NDArray[np.float32] | None) -> None:
+    def refused(message: str, **changed: NDArray[Any] | None) -> None:
         names = {key.replace("__", "."): value for key, value in changed.items()}
         given = {name: x for name, x in (tensors | names).items() if x is not None}
         with pytest.raises(ImseError, match=message):
@@ -237,13 +276,58 @@ def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> Non
         r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' is \[1, 1, 8, 8\] instead of \[8, 8, 1, 1\]",
         unet__encoder1__embedding__pointwise__weight=square.transpose(2, 3, 0, 1),
     )
-    for value in (np.nan, np.inf, -np.inf):
-        damaged = square.copy()
+    not_finite, too_large = "has a value that is not finite", "has a value beyond 1000: damaged weights"
+    for value, problem in (
+        (np.nan, not_finite), (np.inf, not_finite), (-np.inf, not_finite), (1e300, not_finite),
+        (1e30, too_large), (-1001, too_large),
+    ):  # fmt: skip
+        damaged = square.astype(np.float64)
         damaged[3, 4] = value
         refused(
-            r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' has a value that is not finite",
+            rf"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' {problem}",
             unet__encoder1__embedding__pointwise__weight=damaged,
         )
+    refused(
+        r"tensor 'unet\.encoder1\.embedding\.pointwise\.weight' holds int32 instead of floating-point numbers",
+        unet__encoder1__embedding__pointwise__weight=square.astype(np.int32),
+    )
+
+
+DAMAGES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "NaN": lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size // 2, np.float32(np.nan), x),
+    "infinite": lambda x: np.where(np.arange(x.size).reshape(x.shape) == 0, np.float32(-np.inf), x),
+    "large": lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size - 1, np.float32(1e30), x),
+    "all large": lambda x: np.full_like(x, 1e30),
+    "transposed": lambda x: x.T,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_enhance_refuses_damaged_weights(small_weights: Path, example: Path, tmp_path: Path, damage: str) -> None:
+    damaged = "unet.latent.blocks.0.ffn.project_out.weight"
+    with safe_open(small_weights, framework="numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    tensors[damaged] = np.ascontiguousarray(DAMAGES[damage](tensors[damaged]))
+    weights = tmp_path / "damaged.safetensors"
+    save_file(tensors, weights, metadata)
+    command = [sys.executable, "-m", "imse", "enhance", str(example), "-o", str(tmp_path / "out.flac")]
+    result = subprocess.run([*command, "--weights", str(weights)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(f"imse: {weights}: tensor '{damaged}' ")
+    assert list(tmp_path.iterdir()) == [weights]
+
+
+def test_a_direction_of_zero_length_is_zero_radians(tensors: dict[str, NDArray[np.float32]]) -> None:
+    """Where the phase decoder gives nothing, as where all weights are zero."""
+    names = [f"phase_decoder.{part}.{kind}" for part in ("real", "imag") for kind in ("weight", "bias")]
+    nothing = tensors | {name: np.zeros_like(tensors[name]) for name in names}
+    magnitude, real, imag = NativeNetwork(8, 1, 256, nothing).run(*spectra(9, 256))
+    assert np.isfinite(magnitude).all()
+    np.testing.assert_array_equal(real, 1)
+    np.testing.assert_array_equal(imag, 0)
 
 
 @pytest.mark.parametrize(
@@ -252,14 +336,14 @@ def test_tensors_that_do_not_fit(tensors: dict[str, NDArray[np.float32]]) -> Non
         (16, 1, 256, 1, r"tensor 'encoder\.entry\.0\.weight' is \[8, 2, 1, 1\] instead of \[16, 2, 1, 1\]"),
         (12, 1, 256, 1, "channels in a multiple of 8 up to 256"),
         (264, 1, 256, 1, "channels in a multiple of 8 up to 256"),
-        (2**32 + 8, 1, 256, 1, r"channels must be at least 1 and below 2\*\*31, not 4294967304"),
+        (2**32 + 8, 1, 256, 1, r"channels must be below 2\*\*31, not 4294967304"),
+        (True, 1, 256, 1, "channels must be a whole number, not True"),
         (8, 65, 256, 1, "1 to 64 blocks"),
         (8, 0, 256, 1, "blocks must be at least 1"),
         (8, 1, 64, 1, "bins in a multiple of 128 up to 1024"),
         (8, 1, 384, 1, r"tensor 'magnitude_decoder\.sigmoid\.slope' is \[256, 1\] instead of \[384, 1\]"),
         (8, 1, 256, 0, "threads must be at least 1"),
         (8, 1, 256, -1, "threads must be at least 1"),
-        (8, 1, 256, 2**32, r"threads must be at least 1 and below 2\*\*31"),
         (8, 1, 256, 1.5, r"threads must be a whole number, not 1\.5"),
     ],
 )
@@ -285,8 +369,8 @@ def test_spectra_of_another_shape(tensors: dict[str, NDArray[np.float32]]) -> No
 
 
 def test_more_threads_than_processors(tensors: dict[str, NDArray[np.float32]]) -> None:
-    """So many threads cannot be started. The result is that of one thread."""
-    few, many = NativeNetwork(8, 1, 256, tensors), NativeNetwork(8, 1, 256, tensors, 10**6)
+    """So many threads cannot be started: there are as many as processors, and the result is that of one thread."""
+    few, many = NativeNetwork(8, 1, 256, tensors), NativeNetwork(8, 1, 256, tensors, 2**32)
     for ours, theirs in zip(few.run(*spectra(9, 256)), many.run(*spectra(9, 256)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -297,12 +381,14 @@ def test_more_threads_than_memory(tensors: dict[str, NDArray[np.float32]], tmp_p
     save_file(tensors, tmp_path / "tensors.safetensors")
     script = f"""
 import resource
+import imse.processors
 import numpy as np
 from pathlib import Path
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from imse import native
 from imse.errors import ImseError
-native._processors = lambda: 1000
+imse.processors.processors = lambda: 1000
 many, one = (
     native.NativeNetwork(8, 1, 256, load_file({str(tmp_path / "tensors.safetensors")!r}), n) for n in (1000, 1)
 )
@@ -321,6 +407,47 @@ print(one.run(x, x)[0].shape)
     assert result.stdout.splitlines() == expected, result.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, to limit memory")
+def test_enhance_with_more_threads_than_memory(small_weights: Path, example: Path, tmp_path: Path) -> None:
+    """`imse enhance` ends with one line for the file, instead of waiting for threads that never start."""
+    script = """
+import resource
+import imse.processors
+imse.processors.processors = lambda: 200
+limit = 800 << 20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+from imse.cli import main
+main()
+"""
+    output = tmp_path / "out.flac"
+    command = [sys.executable, "-c", script, "enhance", str(example), "-o", str(output), "--threads", "200"]
+    command += ["--engine", "native", "--weights", str(small_weights)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 1
+    error, summary = result.stderr.splitlines()
+    assert error.endswith("the system has no room for 200 threads: use fewer")
+    assert summary == "imse: 1 of 1 files failed"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threads", [1.5, 0, -1, True, "2", None, np.float32(2), [2]])
+@pytest.mark.parametrize("engine", ["auto", "native", "onnx", "torch"])
+def test_threads_that_are_no_number_of_threads(small_weights: Path, engine: str, threads: object) -> None:
+    weights = small_weights.with_suffix(".onnx" if engine == "onnx" else ".safetensors")
+    with pytest.raises(ImseError, match=r"^threads must be (at least 1|a whole number), not "):
+        Enhancer(weights, engine, threads)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("open_engine", [NativeEngine, OnnxEngine])
+def test_engines_check_their_threads(small_weights: Path, open_engine: type[NativeEngine | OnnxEngine]) -> None:
+    weights = small_weights.with_suffix(".onnx" if open_engine is OnnxEngine else ".safetensors")
+    for threads in (1.5, 0, True, "2"):
+        with pytest.raises(ImseError, match="threads must be"):
+            open_engine(weights, threads)  # type: ignore[arg-type]
+    open_engine(weights, 2**32)  # as many as there are processors
+    open_engine(weights, np.int64(1))  # type: ignore[arg-type]
+
+
 def test_neither_copied_nor_pickled(tensors: dict[str, NDArray[np.float32]]) -> None:
     network = NativeNetwork(8, 1, 256, tensors)
     for call in (copy.copy, copy.deepcopy, pickle.dumps):
@@ -334,10 +461,12 @@ def test_used_in_a_forked_process(tensors: dict[str, NDArray[np.float32]], tmp_p
     save_file(tensors, tmp_path / "tensors.safetensors")
     script = f"""
 import os
+import imse.processors
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from imse import native
-native._processors = lambda: 2
+imse.processors.processors = lambda: 2
 network = native.NativeNetwork(8, 1, 256, load_file({str(tmp_path / "tensors.safetensors")!r}), threads=2)
 x = np.ones((9, 256), np.float32)
 before = network.run(x, x)[0]
@@ -361,8 +490,12 @@ def test_configuration_that_does_not_fit(tensors: dict[str, NDArray[np.float32]]
         ({"depth": 4}, "unusable network configuration: unexpected depth"),
         ({"bins": 512}, "the compiled engine runs on 256 bins, not 512: use --engine torch"),
         ({"bins": 128}, "the compiled engine runs on 256 bins, not 128: use --engine torch"),
-        ({"channels": 2**32 + 8}, "channels must be at least 1 and below"),
-        ({"channels": None}, "not of imse, or a damaged one"),
+        ({"channels": 2**32 + 8}, r"channels must be below 2\*\*31"),
+        ({"channels": None}, "unusable network configuration: channels must be a whole number, not None"),
+        ({"channels": 8.0}, r"channels must be a whole number, not 8\.0"),
+        ({"blocks": True}, "blocks must be a whole number, not True"),
+        ({"blocks": -1}, "blocks must be at least 1, not -1"),
+        ({"bins": "256"}, "bins must be a whole number, not '256'"),
     ):
         save_file(tensors, path, {"imse.network": json.dumps(config | changed)})
         with pytest.raises(ImseError, match=f"changed.safetensors: .*{message}"):

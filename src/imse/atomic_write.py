@@ -22,9 +22,6 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from imse.errors import ImseError
 
-if sys.platform != "win32":
-    import fcntl
-
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -170,8 +167,10 @@ def _remove_leftovers(target: Path) -> None:
 
 def _lock(file: IO[bytes]) -> bool:
     """Lock an open file, if nobody else has; False where locks are not to be had."""
-    if sys.platform == "win32":
-        return False  # an open file cannot be removed there
+    if sys.platform == "win32":  # an open file cannot be removed there
+        return False
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -17,9 +17,9 @@ from torch import Tensor
 from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
+from imse.upstream import config_of, renamed
 from imse.weights import CONFIG_KEY, require_file
 from imse.weights.serialization import serialize
-from imse.weights.upstream import config_of, renamed
 
 
 class CheckpointError(ImseError, ValueError):
@@ -35,8 +35,8 @@ def load(path: str | Path) -> Network:
 
     Raises:
         OSError: The file cannot be read.
-        ImseError: A pipe or a device.
         CheckpointError: The file is neither, or its tensors do not fit the network.
+        ImseError: A pipe or a device.
     """
     return load_with_metadata(path)[0]
 
@@ -52,11 +52,10 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
         published = _read_published(path)
         tensors, config = renamed(published), config_of(published)
     else:
-        config = _config(metadata.pop(CONFIG_KEY, None), path)
+        config = parse_config(metadata.pop(CONFIG_KEY, None), path)
     if config.blocks > len(tensors):  # every block has several: so many would take for ever to build
-        raise CheckpointError(
-            f"{path}: not the weights of this network: {config.blocks} blocks of {len(tensors)} tensors"
-        )
+        count = f"{config.blocks} blocks of {len(tensors)} tensors"
+        raise CheckpointError(f"{path}: unusable network configuration: {count}")
     network = _unfilled(config, path)
     _check_names(tensors, network.state_dict(), path)
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
@@ -105,7 +104,12 @@ def _read_published(path: Path) -> dict[str, Tensor]:
     return generator
 
 
-def _config(text: str | None, path: Path) -> NetworkConfig:
+def parse_config(text: str | None, path: Path) -> NetworkConfig:
+    """The configuration of a network, from what the metadata of a file have under `CONFIG_KEY`.
+
+    Raises:
+        CheckpointError: They have nothing there, or no such configuration. The message names `path`.
+    """
     if text is None:
         raise CheckpointError(f"{path}: a safetensors file, but not of imse: no '{CONFIG_KEY}' in its metadata")
     try:

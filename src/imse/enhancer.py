@@ -1,7 +1,7 @@
 """Noisy sound to enhanced sound: arrays and files of any rate, length and number of channels, in constant memory.
 
-A signal is passed over twice: once for its level, by which the network's input is scaled, and once to enhance it. A
-file is decoded in both passes, as a decoded recording of any length does not fit in constant memory.
+A signal is passed over twice: once for its length, by which it is cut into segments, and once to enhance it. A file is
+decoded in both passes, as a decoded recording of any length does not fit in constant memory, and headers may be wrong.
 Channels are enhanced independently. The network works at 16 kHz; what a recording has above 8 kHz is kept, turned down
 frame by frame as much as the network turned down the band just below. What the network makes louder over 0.4 s is
 brought back to the level of the input.
@@ -11,7 +11,6 @@ Blocks of samples are [samples, channels] everywhere but in the engines, which t
 
 from __future__ import annotations
 
-import operator
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,16 +23,20 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.arguments import number_from_zero, whole_number
 from imse.atomic_write import require_writable
 from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
 from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.errors import ImseError
+from imse.processors import usable_threads
 from imse.signal.gain import guide_gain, limiting_gain
+from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
+from imse.weights import DEFAULT
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
@@ -66,39 +69,35 @@ class Enhancer:
 
     Args:
         weights: Name of weights in the package, or a file.
-        engine: "native" (compiled; safetensors files of IMSE), "onnx" (ONNX files), "torch" (safetensors and published
-            files; an accelerator if there), or "auto" for the first of them that there is for the weights. An open
-            engine is used as it is, with its own weights and threads.
-        threads: Processor threads that the network uses.
+        engine: A name in `imse.engine.ENGINES`, where each is described, or "auto" for the fastest that is there and
+            runs the weights. An open engine is used as it is, with its own weights and threads.
+        threads: Processor threads that the network uses, at most as many as this process has processors.
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
             input as it is, None sets no limit.
 
     Raises:
-        ImseError: Unknown names, unreadable weights, a limit below 0.
+        ImseError: Unknown names, unreadable weights, a limit below 0, `threads` that are not a whole number from 1 up.
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
 
     def __init__(
         self,
-        weights: str | Path = "default",
+        weights: str | Path = DEFAULT,
         engine: str | Engine = AUTO,
         threads: int = 1,
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
     ) -> None:
-        _check_whole(threads, "threads")
         if segments not in SEGMENTATIONS:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
-        if attenuation_limit_db is not None and not _is_from_zero_up(attenuation_limit_db):
-            raise ImseError(f"attenuation_limit_db is a number of dB from 0 up, not {attenuation_limit_db!r}")
-        if threads < 1:
-            raise ImseError(f"threads must be at least 1, not {threads}")
+        if attenuation_limit_db is not None:
+            attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
+        threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
-        self._limits_level = segments != "paper"  # the authors' inference is left as it is
+        self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
-        self._weights = weights
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def __reduce__(self) -> NoReturn:
@@ -210,7 +209,7 @@ class Enhancer:
         for block in resample_stream(enhanced, SAMPLE_RATE, sample_rate, width):
             original = waiting.take(len(block))
             yield self._mix(original, block[: len(original)])
-        # Two roundings of the length may leave some samples over, and of less than a sample at 16 kHz nothing was read.
+        # Rounding the length twice may leave some samples over. A signal shorter than a sample at 16 kHz was not read.
         deque(narrow, maxlen=0)
         while len(original := waiting.take(sample_rate)):
             yield self._mix(original, np.zeros((len(original), width), np.float32))
@@ -227,17 +226,21 @@ class Enhancer:
         parts = np.empty((3 if with_high_band else 1, *inputs.shape), np.float32)
         for start in range(0, len(inputs), self._engine.batch):
             rows = slice(start, start + self._engine.batch)
+            noisy, gain = inputs[rows], scales[rows]
+            if self._levelling:
+                noisy = (noisy - noisy.mean(1, dtype=np.float64, keepdims=True)).astype(np.float32)
+                gain = self._levelling.gain(noisy)
             with np.errstate(all="ignore"):  # what is not finite is reported once, here
-                enhanced = self._engine(inputs[rows] * scales[rows])
+                enhanced = self._engine(noisy * gain)
             if not np.isfinite(enhanced.waveform).all():
-                raise ImseError(f"{self._weights}: damaged weights: the output of the network is not finite")
-            parts[0, rows] = enhanced.waveform / scales[rows]
-            spectra = enhanced.noisy, enhanced.magnitude
-            if self._limits_level:
-                parts[0, rows] *= limiting_gain(*spectra, inputs.shape[1])
+                raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
+            waveform = enhanced.waveform / gain
+            if self._levelling:
+                waveform *= limiting_gain(noisy, waveform)
+            parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = guide_gain(*spectra, inputs.shape[1])
+                parts[2, rows] = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -288,7 +291,7 @@ class _Level(NamedTuple):
 
     Attributes:
         samples: Its length at 16 kHz.
-        scale: The factor that brings it to an RMS of one (1 for silence), [channels].
+        scale: The factor that brings it to an RMS of one (1 for silence), [channels], as the authors apply it.
     """
 
     samples: int
@@ -313,19 +316,8 @@ def _errors_named(name: str) -> Iterator[None]:
         raise ImseError(f"{name}: {error}") from error
 
 
-def _is_from_zero_up(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and bool(value >= 0)
-
-
-def _check_whole(value: object, name: str) -> None:
-    try:
-        operator.index(value)  # type: ignore[arg-type]  # what cannot be an index is the error
-    except TypeError:
-        raise ImseError(f"{name} must be a whole number, not {value!r}") from None
-
-
 def _check_rate(sample_rate: int) -> None:
-    _check_whole(sample_rate, "sample_rate")
+    sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UnsuitableSignalError(
             f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}"

@@ -5,13 +5,17 @@ from __future__ import annotations
 # The extra that installs a module, for the line that a user sees when it is missing.
 _EXTRAS = {
     "av": "av",
+    "filelock": "torch",
     "lightning_fabric": "train",
     "onnx": "export",
     "pesq": "eval",
+    "pydantic": "train",
+    "pydantic_core": "train",
     "pyroomacoustics": "train",
     "pystoi": "eval",
     "speechmos": "eval",
     "tensorboard": "train",
+    "tomli": "train",
     "torch": "torch",
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from imse.audio import AudioInfo, Block, Writer, open_reader, open_writer, output_format_for
@@ -51,6 +54,13 @@ def lag(first: Floats, second: Floats) -> int:
     spectrum = np.fft.rfft(first, size) * np.conj(np.fft.rfft(second, size))
     peak = int(np.argmax(np.fft.irfft(spectrum, size)))
     return peak if peak < size // 2 else peak - size
+
+
+def run(*command: str | Path) -> None:
+    """Run a program of the system; without it, the test is skipped."""
+    if shutil.which(str(command[0])) is None:
+        pytest.skip(f"needs {command[0]}: apt-get install lame ffmpeg sox")
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,19 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.material import Floats, lag, read, rewrite, speechlike
+from audio.material import Floats, lag, read, rewrite, run, speechlike
 from imse.audio import open_reader
 
 pytest.importorskip("av")
 
 RATE = 16_000
 SECONDS = 8
-
-
-def run(*command: str | Path) -> None:
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"needs {command[0]}: apt-get install lame ffmpeg sox")
-    subprocess.run(list(map(str, command)), check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def ffmpeg(source: Path, target: Path, *options: str) -> None:

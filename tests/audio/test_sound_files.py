@@ -24,10 +24,6 @@ EXTENSIONS = {
 LOSSY_EXTENSIONS = {".mp3": "MP3", ".ogg": "OGG", ".opus": "OGG"}
 LOSSY = {"VORBIS", "OPUS", "MPEG_LAYER_III"}
 LOSSLESS = [(container, subtype) for container in SUBTYPES for subtype in sorted(SUBTYPES[container] - LOSSY)]
-TAGS = {
-    "title": "Entretien n° 4", "artist": "Zoë 李", "album": "Archive", "comment": "noisy", "copyright": "CC0",
-    "date": "1998", "genre": "Speech", "tracknumber": "4",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(("container", "subtype"), LOSSLESS)
@@ -101,16 +97,21 @@ def test_lossy_formats_keep_length_alignment_and_bit_rate(
 
 @pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])
 @pytest.mark.parametrize(("sample_rate", "level"), [(11_025, 0.2), (22_050, 0.5), (44_100, 0.2), (44_100, 0.8)])
-def test_mp3_keeps_its_bit_rate(mode: str, level: float, sample_rate: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quiet", [False, True])
+def test_mp3_never_falls_below_its_bit_rate(
+    mode: str, sample_rate: int, level: float, quiet: bool, tmp_path: Path
+) -> None:
+    """Also where the sound has become quiet, for which an encoder of variable rate spends less."""
     source, target = tmp_path / "in.mp3", tmp_path / "out.mp3"
     samples = speechlike(4 * sample_rate, sample_rate, 2)
     soundfile.write(source, samples, sample_rate, compression_level=level, bitrate_mode=mode)
-    rewrite(source, target)
-    before, after = read(source)[0], read(target)[0]
-    assert before.variable_bit_rate == after.variable_bit_rate == (mode != "CONSTANT")
+    before, sound = read(source)
+    with open_writer_like(target, before) as writer:
+        writer.write(sound * (0.01 if quiet else 1))
+    after = read(target)[0]
     assert before.bit_rate is not None
     assert after.bit_rate is not None
-    assert 0.95 * before.bit_rate <= after.bit_rate <= 1.2 * before.bit_rate + 8000
+    assert 0.999 * before.bit_rate <= after.bit_rate <= 1.3 * before.bit_rate + 8000
 
 
 @pytest.mark.parametrize(("extension", "subtype"), [(".opus", "OPUS"), (".ogg", "VORBIS")])
@@ -124,42 +125,6 @@ def test_ogg_never_falls_below_its_bit_rate(extension: str, subtype: str, level:
     assert before is not None
     assert after is not None
     assert after >= 0.9 * before
-
-
-@pytest.mark.parametrize(
-    ("extension", "subtype", "lost"),
-    [
-        (".wav", "PCM_16", set()),
-        (".flac", "PCM_16", set()),
-        (".ogg", "VORBIS", set()),
-        (".opus", "OPUS", set()),
-        (".caf", "PCM_16", set()),
-        (".mp3", "MPEG_LAYER_III", {"copyright"}),
-        (".aiff", "PCM_16", {"date", "album", "tracknumber", "genre"}),
-    ],
-)
-def test_tags_are_kept(extension: str, subtype: str, lost: set[str], tmp_path: Path) -> None:
-    target = tmp_path / f"out{extension}"
-    info = AudioInfo(16_000, 1, 16_000, "WAV", subtype, ".wav", tags=TAGS)
-    with open_writer_like(target, info) as writer:
-        writer.write(speechlike(16_000, 16_000))
-    again = tmp_path / f"again{extension}"
-    rewrite(target, again)
-    assert read(again)[0].tags == {tag: value for tag, value in TAGS.items() if tag not in lost}
-
-
-def test_the_name_of_the_library_is_added_once(tmp_path: Path) -> None:
-    first, second = tmp_path / "first.wav", tmp_path / "second.wav"
-    with open_writer_like(
-        first, AudioInfo(16_000, 1, 10, "WAV", "PCM_16", ".wav", tags={"software": "DAW 3"})
-    ) as writer:
-        writer.write(speechlike(10, 16_000))
-    rewrite(first, second)
-    assert (
-        read(second)[0].tags
-        == read(first)[0].tags
-        == {"software": f"DAW 3 (libsndfile-{soundfile.__libsndfile_version__})"}
-    )
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"])

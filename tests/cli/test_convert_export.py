@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from imse.signal.spectrum import SAMPLE_RATE
 
 def imse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "imse", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], start: str) -> None:
@@ -90,6 +91,14 @@ def test_an_output_that_is_replaced(command: str, small_weights: Path, tmp_path:
 def test_a_wrong_file(command: str, example: Path, tmp_path: Path) -> None:
     assert_one_line(imse(command, example, tmp_path / "out"), f"{example}: ")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
+def test_a_pipe(command: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert_one_line(imse(command, pipe, tmp_path / "out"), f"{pipe}: a pipe or a device; weights are read from a file")
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 @pytest.mark.parametrize("command", ["convert", "export"])

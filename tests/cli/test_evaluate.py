@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +115,24 @@ def test_unknown_measure(folders: Path) -> None:
     assert done.stderr.startswith("imse: no such measure: 'mos'; there are pesq_wb, ")
 
 
+# `imse evaluate` that stops after the first scored file, until its standard input is closed.
+PAUSING = """
+import sys
+import imse.evaluate
+from imse.cli import main
+
+evaluate = imse.evaluate.evaluate
+
+def pause(done, total):
+    print("in the middle", flush=True)
+    sys.stdin.read()
+
+if __name__ == "__main__":
+    imse.evaluate.evaluate = lambda *folders, **options: evaluate(*folders, **{**options, "progress": pause})
+    main()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of a terminal's Ctrl-C to a process group")
 def test_interrupted(folders: Path) -> None:
     """Ctrl-C ends all processes without a traceback."""
@@ -124,15 +141,20 @@ def test_interrupted(folders: Path) -> None:
             (folders / folder / f"{k}.wav").hardlink_to(folders / folder / "0.wav")
     command = ["evaluate", "--clean", folders / "clean", "--enhanced", folders / "enhanced", "--jobs", "2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "imse", *map(str, command)],
+        [sys.executable, "-c", PAUSING, *map(str, command)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
+        # Ctrl-C works, even if the tests themselves are a background job of a script, which ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(3)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "in the middle\n"
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0
+    output, errors = process.communicate(timeout=60)  # until every process has closed its standard error
+    assert process.returncode == 130
+    assert output == ""
     assert "Traceback" not in errors

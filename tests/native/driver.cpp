@@ -11,6 +11,7 @@
 // as it should be; otherwise a line on standard error says what is not.
 #include <atomic>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <exception>
 #include <fstream>
@@ -26,17 +27,9 @@
 
 #include "common/architecture.h"
 #include "common/pool.h"
+#include "engine/api.h"
 
-extern "C" {
-const char* imse_kernels(char* message, int message_size);
-void* imse_open(int channels, int blocks, int bins, int threads, int count, const char* const* names,
-                const float* const* values, const int* ranks, const long* shapes, char* message, int message_size);
-int imse_run(void* network, const float* magnitude, const float* phase, int frames, float* enhanced, float* real,
-             float* imag, char* message, int message_size);
-void imse_close(void* network);
-}
-
-using TrainingKernel = int(const int* sizes, const float* const* in, float* const* out);
+using TrainingKernel = int(const int* sizes, const float* const* in, float* const* out) noexcept;
 
 // Kernels that come with their gradient, of one instruction set.
 #define PARTS(DO, isa)  \
@@ -70,9 +63,9 @@ Floats random_floats(size_t count, unsigned seed) {
   return values;
 }
 
-std::string kernels() {
+std::string instruction_set() {
   char message[512] = "";
-  const char* name = imse_kernels(message, sizeof message);
+  const char* name = imse_instruction_set(message, sizeof message);
   expect(name != nullptr, message);
   return name;
 }
@@ -81,7 +74,7 @@ std::string kernels() {
 
 struct Tensor {
   std::string name;
-  std::vector<long> shape;
+  std::vector<std::int64_t> shape;
   Floats values;
 };
 
@@ -93,7 +86,7 @@ std::vector<Tensor> read_tensors(const char* path) {
     Tensor tensor;
     words >> tensor.name;
     size_t size = 1;
-    for (long length = 0; words >> length; size *= length) tensor.shape.push_back(length);
+    for (std::int64_t length = 0; words >> length; size *= length) tensor.shape.push_back(length);
     tensor.values = random_floats(size, static_cast<unsigned>(tensors.size()));
     tensors.push_back(tensor);
   }
@@ -107,7 +100,7 @@ class Engine {
     std::vector<const char*> names;
     std::vector<const float*> values;
     std::vector<int> ranks;
-    std::vector<long> shapes;
+    std::vector<std::int64_t> shapes;
     for (const Tensor& tensor : tensors) {
       names.push_back(tensor.name.c_str());
       values.push_back(tensor.values.data());
@@ -182,6 +175,8 @@ void damaged_weights(const std::vector<Tensor>& tensors) {
     changed = tensors;
     changed[i].values.back() = i % 2 ? NAN : INFINITY;
     expect_refused(changed, "tensor '" + tensors[i].name + "' has a value that is not finite");
+    changed[i].values.back() = -1e30f;
+    expect_refused(changed, "tensor '" + tensors[i].name + "' has a value beyond 1000");
   }
 }
 
@@ -237,7 +232,8 @@ struct Call {
 };
 
 std::vector<Call> training_calls(int c, int frames, int bins) {
-  const size_t map = static_cast<size_t>(c) * frames * bins, width = c, square = width * width, group = width / 8;
+  const size_t map = static_cast<size_t>(c) * frames * bins, width = c, square = width * width,
+               group = width / imse::BRANCH_DIVISOR;
   const int hidden = static_cast<int>(imse::FEED_FORWARD_FACTOR * c), outputs = c + 3;
   std::vector<size_t> layers;
   for (int i = 1; i <= imse::DENSE_DEPTH; i++)
@@ -258,7 +254,7 @@ std::vector<Call> training_calls(int c, int frames, int bins) {
        {c, frames, bins},
        map,
        map,
-       {width, 4 * square, 4 * width, 25 * width, width, square, width},
+       {width, 4 * square, 4 * width, imse::LEPE_SIZE * imse::LEPE_SIZE * width, width, square, width},
        {width * (imse::HEAD_SIZE + 2)},
        {size_t(imse::HEAD_SIZE) * frames * bins}},
       {"convolution", {c, outputs, 3, 3, frames, bins}, map, map / c * outputs, {9 * width * outputs, size_t(outputs)}},
@@ -312,7 +308,7 @@ std::vector<Floats> run_call(const std::string& isa, const Call& call) {
 }
 
 void training() {
-  const std::string isa = kernels();
+  const std::string isa = instruction_set();
   for (int frames = 1; frames <= 50; frames += frames < 12 ? 1 : 19)
     for (const Call& call : training_calls(CHANNELS, frames, frames % 2 ? 32 : 64)) {
       const std::vector<Floats> alone = run_call(isa, call);
@@ -360,7 +356,7 @@ void memory(const std::vector<Tensor>& tensors) {
     if (call.name != "mala" && call.name != "idconv") continue;
     // Nothing is read before the first allocation, which fails.
     call.sizes[1] = 1 << 24;
-    const auto& [forward, gradient] = training_kernels().at(kernels() + " " + call.name);
+    const auto& [forward, gradient] = training_kernels().at(instruction_set() + " " + call.name);
     const std::vector<const float*> in(16);
     const std::vector<float*> out(16);
     if (call.name == "mala") expect(forward(call.sizes.data(), in.data(), out.data()) == 1, "mala did not fail");
@@ -383,7 +379,7 @@ int main(int count, char** arguments) {
       memory(read_tensors(arguments[2]));
     else
       throw std::runtime_error("see the top of driver.cpp");
-    std::cout << kernels() << "\n";
+    std::cout << instruction_set() << "\n";
     return 0;
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

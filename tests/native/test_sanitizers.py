@@ -73,7 +73,7 @@ def expect_no_report(driver: Path, tensors: Path, kernels: str, step: int) -> No
 def test_memory_and_undefined_behaviour(tensors: Path, tmp_path: Path) -> None:
     driver = compile_driver(tmp_path, _ADDRESS, list(INSTRUCTION_SETS))
     order = ["baseline", "avx2", "avx512"]
-    for kernels in order[: order.index(native.kernels()) + 1]:
+    for kernels in order[: order.index(native.instruction_set()) + 1]:
         expect_no_report(driver, tensors, kernels, step=1)
     limit = "allocator_may_return_null=1:max_allocation_size_mb=1024"
     run([str(driver), "memory", str(tensors)], ASAN_OPTIONS=limit)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from imse.engine.onnx import OnnxEngine
+from imse.export.onnx import export_onnx
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
 from imse.nn.dense import ConvNormPReLU
 from imse.nn.parts import ATTENTIONS, EMBEDDINGS
 from imse.nn.rotary import rotary_table
-from imse.weights.export import export_onnx
 
 FAMILY = [(attention, embedding) for attention in ATTENTIONS for embedding in EMBEDDINGS]
 every_network = pytest.mark.parametrize(("attention", "embedding"), FAMILY)

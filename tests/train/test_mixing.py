@@ -50,6 +50,20 @@ def test_a_batch_depends_on_seed_and_step_alone(corpus: Corpus, rooms: tuple[tor
     assert batch.noisy.isfinite().all()
 
 
+def test_batches_are_those_that_were_recorded(corpus: Corpus) -> None:
+    """The draws and their order: with others, a recipe and its seed would train another network."""
+    response = 0.5 ** (torch.arange(2_000) / torch.tensor([[5.0], [20.0]]))
+    rooms = response, response * (torch.arange(2_000) < 50)
+    config = replace(EVERYTHING, clipping=0.2, codec=0.2, room=0.4, level_offset=0.5, shortest_segment=4_000)
+    batch = Mixer(corpus, config, SAMPLES, rooms).batch(whole(3))
+    assert batch.noisy.shape == (8, 4_343)
+    noisy, clean = (signal.square().mean(-1).sqrt().tolist() for signal in (batch.noisy, batch.clean))
+    recorded = [1.0354, 0.4871, 1.0102, 1.0433, 7.2233, 1.4176, 1.0724, 0.4652]
+    assert noisy == pytest.approx(recorded, abs=1e-3)
+    assert clean == pytest.approx([0.4591, 0.8630, 0, 0.9315, 8.3617, 0, 1.0617, 0.6553], abs=1e-3)
+    assert batch.taught.nonzero().flatten().tolist() == [3, 6]
+
+
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_share_the_batch_of_one(
     corpus: Corpus, rooms: tuple[torch.Tensor, torch.Tensor], processes: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from imse import checkpoint
 from imse.errors import ImseError
+from imse.info import describe
 from imse.nn import Network, NetworkConfig
+from imse.weights import CONFIG_KEY
 from imse.weights.average import average
-from imse.weights.info import describe
 
 CONFIG = NetworkConfig(channels=8, blocks=1)
 
@@ -115,3 +118,17 @@ def test_the_command_keeps_what_is_there(files: list[Path], tmp_path: Path) -> N
     assert result.returncode == 1
     assert "--overwrite" in result.stderr
     assert output.read_text() == "mine"
+
+
+@pytest.mark.parametrize("config", ["[" * 200_000, "[1]", "{"])
+def test_unusable_metadata_are_refused_by_name(files: list[Path], tmp_path: Path, config: str) -> None:
+    odd = tmp_path / "odd.safetensors"
+    save_file(load_file(files[0]), odd, {CONFIG_KEY: config})
+    with pytest.raises(ImseError, match=r"odd\.safetensors: not a safetensors file of imse"):
+        average([odd, files[0]], tmp_path / "mean.safetensors")
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(files: list[Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImseError, match="pipe: a pipe or a device"):
+        average([files[0], tmp_path / "pipe"], tmp_path / "mean.safetensors")

@@ -17,14 +17,15 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition, Stream
 
 from imse.audio.interface import AudioInfo, Block, Reader
 from imse.errors import ImseError
 
 # A playlist or a script must open neither other files nor the network. No protocol of FFmpeg has this name.
 _NO_PROTOCOLS = {"protocol_whitelist": "none"}
-_TAGS = {"track": "tracknumber"}  # FFmpeg's names, and libsndfile's
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_IMAGES = {"mjpeg": "jpeg"}  # FFmpeg's name of a codec, and that of a MIME type
 _SEGMENT = bytes.fromhex("18538067")
 _NEED_FLOAT64 = frozenset({"s32", "s32p", "s64", "s64p", "dbl", "dblp"})
 
@@ -96,10 +97,10 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
         # Opened here: of a name such as 10:30.m4a, FFmpeg would take the beginning for a protocol.
         file = resources.enter_context(path.open("rb"))
         try:
-            container = av.open(file, "r", options=_NO_PROTOCOLS, metadata_errors="replace")
-            resources.enter_context(container)
+            container = av.open(file, mode="r", options=_NO_PROTOCOLS, metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise ImseError(f"{name}: not audio that can be read") from error
+        resources.callback(container.close)
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise ImseError(f"{name}: no sound that can be read")
@@ -112,6 +113,21 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
 def tags_of(container: InputContainer) -> dict[str, str]:
     """Title, artist, ... as FFmpeg calls them, without what says only how the container was written."""
     return {tag: value for tag, value in container.metadata.items() if tag.lower() not in _CONTAINER_TAGS}
+
+
+def is_picture(stream: Stream) -> bool:
+    """Whether a stream is one picture, as a cover is, and not a video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def pictures_of(container: InputContainer) -> Iterator[tuple[str, str, bytes]]:
+    """MIME type, name (or nothing) and content of each picture."""
+    for stream in container.streams.video:
+        if is_picture(stream):
+            codec = stream.codec_context.name
+            packet = next((packet for packet in container.demux(stream) if packet.size), None)
+            if packet is not None:
+                yield f"image/{_IMAGES.get(codec, codec)}", stream.metadata.get("filename", ""), bytes(packet)
 
 
 def _matroska_is_cut(path: Path) -> bool:
@@ -142,6 +158,6 @@ def _info(container: InputContainer, stream: AudioStream, path: Path) -> AudioIn
         format=container.format.name,
         subtype=stream.codec_context.codec.canonical_name,
         extension=path.suffix.lower(),
-        tags={_TAGS.get(tag.lower(), tag.lower()): value for tag, value in tags_of(container).items()},
         source=path,
+        is_multimedia=True,
     )

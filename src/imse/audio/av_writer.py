@@ -20,9 +20,10 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import AttachmentStream, Disposition, Stream
 
-from imse.audio.av_reader import opened, tags_of
+from imse.audio.av_reader import is_picture, opened, tags_of
+from imse.audio.av_vorbis import VorbisTrack
 from imse.audio.bitrate import OPUS_MARGIN
 from imse.audio.callbacks import CallbackFile, interrupts_deferred
 from imse.audio.interface import AudioInfo, Block
@@ -38,7 +39,10 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: 
 _WITH_EDIT_LISTS = frozenset({"mp4", "mov"})
 _M4A = frozenset({".m4a", ".m4b"})
 _COPIED = frozenset({"video", "audio", "subtitle"})
-_TAGS = {"tracknumber": "track"}  # libsndfile's names, and FFmpeg's
+_WITH_ATTACHMENTS = "matroska"
+_WITH_PICTURES = frozenset({"mov"})  # as tracks; in the others they are attachments, tags, or nothing
+_TAGGED_BY_FFMPEG = frozenset({"matroska", "webm", "mov"})  # the others get their tags when they are complete
+_UNKNOWN_KIND = "application/octet-stream"
 
 
 class AvWriter:
@@ -76,12 +80,17 @@ class AvWriter:
             raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
         with self._explained(), interrupts_deferred(), self._resources:
             if kind is None:
-                self._mux(self._stream.encode(None))
+                self._mux(
+                    self._vorbis.packets(self._stream, self._begin) if self._vorbis else self._stream.encode(None)
+                )
                 self._copy_others(None)
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
         if not len(block):
+            return
+        if self._vorbis:
+            self._vorbis.write(block)
             return
         if self._lead:
             block = np.pad(block, [(self._lead, 0), (0, 0)])
@@ -100,15 +109,19 @@ class AvWriter:
         info = self._info
         # Edit lists count in units of this scale: at the sample rate, they cut to the sample.
         options = {"movie_timescale": str(info.sample_rate)} if info.format in _WITH_EDIT_LISTS else {}
+        if info.format == "mov":
+            options["movflags"] = "use_metadata_tags"  # any key, not only those of QuickTime
         if info.extension in _M4A:
             options["brand"] = "M4A "  # FFmpeg's own muxer for it refuses covers
         self._output = resources.enter_context(av.open(self._sink, "w", format=info.format, options=options))
         self._layout = _LAYOUTS.get(info.channels, f"{info.channels}c")
         self._others: Iterator[Packet[Stream]] = iter(())
+        is_vorbis = info.subtype == "vorbis"
+        self._vorbis = resources.enter_context(VorbisTrack(info, self._path)) if is_vorbis else None
         start = Fraction(0)
-        if info.source is None:
-            self._output.metadata.update({_TAGS.get(tag, tag): value for tag, value in info.tags.items()})
+        if info.source is None or not info.is_multimedia:
             self._stream = self._add_audio()
+            self._add_tags({})
         else:
             source, stream = resources.enter_context(opened(info.source, str(info.source)))
             self._layout = stream.layout.name
@@ -118,6 +131,8 @@ class AvWriter:
         return start
 
     def _add_audio(self, sample_format: str | None = None) -> AudioStream:
+        if self._vorbis:
+            return self._vorbis.add_to(self._output)
         info = self._info
         encoder = _ENCODERS.get(info.subtype, info.subtype)
         stream = self._output.add_stream(encoder, info.sample_rate, layout=self._layout)
@@ -130,20 +145,45 @@ class AvWriter:
 
     def _add_tracks(self, source: InputContainer, sound: AudioStream) -> dict[int, Stream]:
         """Declare the tracks of the input in its order; those to copy, by their index in the input."""
-        self._output.metadata.update(tags_of(source))
+        self._add_tags(tags_of(source))
         self._output.set_chapters(source.chapters())
         copies: dict[int, Stream] = {}
         ours: Stream
         for track in source.streams:
             if track.index == sound.index:
                 ours = self._stream = self._add_audio(sound.format.name)
-            elif track.type in _COPIED and self._info.format != "adts":
+            elif track.type == "attachment" and self._info.format == _WITH_ATTACHMENTS:
+                assert isinstance(track, AttachmentStream)
+                name = track.metadata.get("filename", "attachment")
+                ours = self._output.add_attachment(name, track.mimetype or _UNKNOWN_KIND, track.data)
+            elif track.type in _COPIED and self._can_hold(track):
                 ours = copies[track.index] = self._output.add_stream_from_template(track)
             else:
                 continue
             ours.metadata.update(track.metadata)
             ours.disposition = cast(Disposition, track.disposition.value)  # PyAV before 18 takes a number only
         return copies
+
+    def _can_hold(self, track: Stream) -> bool:
+        if is_picture(track):
+            return self._info.format in _WITH_PICTURES
+        return self._info.format != "adts"
+
+    def _add_tags(self, known: Mapping[str, str]) -> None:
+        """The tags and pictures of the input, where FFmpeg must write them; `known` is what it read of them itself."""
+        if self._info.format not in _TAGGED_BY_FFMPEG:
+            self._output.metadata.update(known)
+            return
+        from imse.audio.tags import read_tags
+        from imse.audio.tags.ffmpeg import metadata
+
+        tags = read_tags(self._info)
+        self._output.metadata.update(metadata(tags, known))
+        if self._info.format == _WITH_ATTACHMENTS:
+            for picture in tags.pictures:
+                kind = picture.mime.partition("/")[2].lower()
+                named = picture.desc if picture.desc.lower().endswith((".png", ".jpg", ".jpeg")) else f"cover.{kind}"
+                self._output.add_attachment(named, picture.mime, picture.data)
 
     def _mux(self, packets: Iterable[Packet[AudioStream]]) -> None:
         for packet in packets:

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import Final
 
 from imse.audio.interface import AudioInfo
-from imse.audio.mpeg import id3_size
-
-LOSSY: Final = frozenset({"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"})
 
 OPUS_MARGIN: Final = 1.2
 """What to ask of libopus, relative to the bit rate wanted: on average it spends less."""
 
-_MP3_AVERAGE_MARGIN = 1.08  # the same of LAME
-
-_ID3_HEADER = 10
+_MP3_TOLERANCE = 0.999  # frames are whole bytes: what is measured may lie just above a rate of the standard
 _MPEG1: tuple[int, ...] = (48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2: tuple[int, ...] = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_LAME_NOTE = 156  # bytes, after the side information of a frame
 # Nominal kbit/s of libvorbis for quality 0.4, 0.5, ... 1.0, of stereo at 44.1 kHz; 0.4 is libsndfile's default.
 _VORBIS = (128, 160, 192, 224, 256, 320, 500)
-
-
-def measure(path: Path, seconds: float) -> tuple[int, bool]:
-    """Bits per second of a lossy file that lasts `seconds`, and whether its encoder says that it varies (MP3 only)."""
-    with path.open("rb") as file:
-        head = file.read(_ID3_HEADER)
-        tag = _ID3_HEADER + id3_size(head[6:]) if head.startswith(b"ID3") else 0
-        file.seek(tag)
-        variable = b"Xing" in file.read(256)  # "Info" in the same place: constant
-    return math.ceil((path.stat().st_size - tag) * 8 / seconds), variable
 
 
 def encoder_settings(info: AudioInfo) -> tuple[float | None, str | None]:
     """Compression level (0 to 1) and bit rate mode for soundfile; None leaves libsndfile's default.
 
-    An input of the same encoding sets the bit rate: MP3 keeps it, Opus and Vorbis never go below their default.
+    An input of the same encoding sets the bit rate: MP3 gets it or the next higher one of the standard, Opus and Vorbis
+    never go below their default.
     """
     if info.bit_rate is None:
         return None, None
@@ -51,17 +36,19 @@ def encoder_settings(info: AudioInfo) -> tuple[float | None, str | None]:
 
 def _mp3(kbps: float, info: AudioInfo) -> tuple[float, str]:
     """The level of libsndfile counts from the highest bit rate of the MPEG version down to the lowest."""
+    mono = info.channels == 1
     if info.sample_rate >= 32_000:
         rates, lowest = _MPEG1, 32
-    elif info.sample_rate >= 16_000:
-        rates, lowest = _MPEG2, 8
+        bytes_per_kbps, side = 144_000 / info.sample_rate, 21 if mono else 36
     else:
-        rates, lowest = _MPEG2[:7], 8
+        rates, lowest = _MPEG2 if info.sample_rate >= 16_000 else _MPEG2[:7], 8
+        bytes_per_kbps, side = 72_000 / info.sample_rate, 13 if mono else 21
     highest = rates[-1]
-    rate = next((rate for rate in rates if rate >= 0.98 * kbps), highest)  # what is measured includes some padding
-    if info.variable_bit_rate:
-        rate = min(max(rates[0], math.ceil(kbps * _MP3_AVERAGE_MARGIN)), highest)
-    return (highest - rate) / (highest - lowest), "AVERAGE" if info.variable_bit_rate else "CONSTANT"
+    # Only a frame of this size has room for LAME's note on where the sound begins and ends.
+    least = max(_MP3_TOLERANCE * kbps, (side + _LAME_NOTE) / bytes_per_kbps)
+    rate = next((rate for rate in rates if rate >= least), highest)
+    # Constant: of a variable or average rate, LAME spends less than it is told on what is quiet.
+    return (highest - rate) / (highest - lowest), "CONSTANT"
 
 
 def _opus(bit_rate: int, info: AudioInfo) -> float | None:

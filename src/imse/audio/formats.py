@@ -49,9 +49,9 @@ _AV_CONTAINERS = {
     ".mp4": ("mp4", "aac", _MPEG4_CODECS | {"opus", "flac"}),
     ".m4v": ("mp4", "aac", _MPEG4_CODECS),
     ".mov": ("mov", "aac", _MPEG4_CODECS | _PCM_CODECS),
-    ".mkv": ("matroska", "aac", _MPEG4_CODECS | _PCM_CODECS | {"opus", "flac", "mp3"}),
-    ".mka": ("matroska", "aac", _MPEG4_CODECS | _PCM_CODECS | {"opus", "flac", "mp3"}),
-    ".webm": ("webm", "opus", frozenset({"opus"})),
+    ".mkv": ("matroska", "aac", _MPEG4_CODECS | _PCM_CODECS | {"opus", "vorbis", "flac", "mp3"}),
+    ".mka": ("matroska", "aac", _MPEG4_CODECS | _PCM_CODECS | {"opus", "vorbis", "flac", "mp3"}),
+    ".webm": ("webm", "opus", frozenset({"opus", "vorbis"})),
     ".aac": ("adts", "aac", frozenset({"aac"})),
 }
 AV_FORMATS = frozenset(muxer for muxer, _, _ in _AV_CONTAINERS.values())
@@ -78,6 +78,7 @@ class _Limits:
 
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _AAC_RATES = (7_350, *_MP3_RATES, 64_000, 88_200, 96_000)
+_VORBIS = _Limits(range(8_000, 192_001), 255)
 _OPUS = _Limits((8_000, 12_000, 16_000, 24_000, 48_000), 255)
 _LIMITS = {
     "FLAC": _Limits(range(1, 655_351), 8, 65_536),
@@ -85,7 +86,8 @@ _LIMITS = {
     "mp3": _Limits(_MP3_RATES, 2),
     "OPUS": _OPUS,
     "opus": _OPUS,
-    "VORBIS": _Limits(range(8_000, 192_001), 255),
+    "VORBIS": _VORBIS,
+    "vorbis": _VORBIS,
     "aac": _Limits(_AAC_RATES, 8),
     "alac": _Limits(channels=8),
     "ac3": _Limits((32_000, 44_100, 48_000), 6),

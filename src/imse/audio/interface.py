@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -30,9 +30,8 @@ class AudioInfo:
         extension: Of the file's name, lower case with the dot.
         endian: Byte order of the samples, as soundfile calls it.
         bit_rate: Bits per second of a lossy encoding, over all channels.
-        variable_bit_rate: Whether that is an average.
-        tags: Title, artist, ... under the names that libsndfile gives them.
-        source: The file, if it may hold more than sound (pictures, subtitles) for a writer to copy.
+        source: The file, for its tags.
+        is_multimedia: Whether it may hold more than sound (pictures, subtitles) for a writer to copy.
     """
 
     sample_rate: int
@@ -43,9 +42,8 @@ class AudioInfo:
     extension: str = ""
     endian: str = "FILE"
     bit_rate: int | None = None
-    variable_bit_rate: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict)
     source: Path | None = None
+    is_multimedia: bool = False
 
 
 class Reader(ABC):

@@ -22,7 +22,7 @@ _VERSIONS = {
 }
 _LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")  # in a first frame that holds no sound
 _TAG_WITHIN = 64  # bytes of a frame within which such a tag begins
-_ID3V2_HEADER = 10
+ID3V2_HEADER = 10
 _ID3V1 = 128
 
 
@@ -31,12 +31,14 @@ class MpegFrames(NamedTuple):
 
     Attributes:
         samples: Samples per channel in all frames of sound, among them the delay of the encoder.
+        size: Bytes of these frames.
         parts: Frames that tell a length: more than one if files were joined.
         has_hole: Whether there is something else between two frames.
         is_cut: Whether the last frame is cut short.
     """
 
     samples: int
+    size: int
     parts: int
     has_hole: bool
     is_cut: bool
@@ -44,7 +46,7 @@ class MpegFrames(NamedTuple):
 
 def count_frames(path: Path) -> MpegFrames | None:
     """Count the frames of layer III in a file that is not empty; None if there are none."""
-    samples = parts = 0
+    samples = total = parts = 0
     has_hole = is_cut = False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at: int | None = 0
@@ -64,8 +66,9 @@ def count_frames(path: Path) -> MpegFrames | None:
                 parts += 1
             else:
                 samples += length
+                total += size
             at += size
-    return MpegFrames(samples, parts, has_hole, is_cut) if samples else None
+    return MpegFrames(samples, total, parts, has_hole, is_cut) if samples else None
 
 
 def _frame(data: mmap.mmap, at: int) -> tuple[int, int] | None:
@@ -100,7 +103,7 @@ def _after_tag(data: mmap.mmap, at: int) -> int:
     if data[at : at + 3] == b"TAG":
         return at + _ID3V1
     if data[at : at + 3] == b"ID3":
-        return at + _ID3V2_HEADER + id3_size(data[at + 6 : at + _ID3V2_HEADER])
+        return at + ID3V2_HEADER + id3_size(data[at + 6 : at + ID3V2_HEADER])
     return at
 
 

@@ -12,25 +12,45 @@ from pathlib import Path
 from typing import NamedTuple
 
 _HEADER = 27  # bytes, before the table of segments
+_POSITION = slice(6, 14)  # in the sound
+_NO_POSITION = {bytes(8), bytes([255] * 8)}  # of a page of the headers, and of one in which no packet ends
 _CAPTURE = b"OggS"
 _BEGINS, _ENDS = 2, 4  # flags of a page
 
 
 class _Page(NamedTuple):
     start: int
+    stop: int
     flags: int
+    holds_sound: bool
 
 
-def chain(path: Path) -> tuple[list[range], bool]:
-    """The bytes of each stream in a chain (of one, mostly), and whether the last one ends as it should."""
+class Chain(NamedTuple):
+    """What an Ogg file is made of.
+
+    Attributes:
+        parts: The bytes of each stream; one, mostly.
+        ends: Whether the last one ends as it should.
+        size: Bytes of the pages that hold sound, and not tags or pictures.
+    """
+
+    parts: list[range]
+    ends: bool
+    size: int
+
+
+def chain(path: Path) -> Chain:
+    """Look through the pages of an Ogg file."""
     starts = [0]
     before = _BEGINS
+    size = 0
     for page in _pages(path):
         if page.flags & _BEGINS and not before & _BEGINS:
             starts.append(page.start)
         before = page.flags
+        size += (page.stop - page.start) * page.holds_sound
     stops = [*starts[1:], path.stat().st_size]
-    return [range(start, stop) for start, stop in zip(starts, stops, strict=True)], bool(before & _ENDS)
+    return Chain([range(start, stop) for start, stop in zip(starts, stops, strict=True)], bool(before & _ENDS), size)
 
 
 def _pages(path: Path) -> Iterator[_Page]:
@@ -40,10 +60,11 @@ def _pages(path: Path) -> Iterator[_Page]:
         while len(header := file.read(_HEADER)) == _HEADER and header.startswith(_CAPTURE):
             segments = file.read(header[26])
             end = file.tell() + sum(segments)
+            holds_sound = header[_POSITION] not in _NO_POSITION
             if end > size:
-                yield _Page(start, header[5] & ~_ENDS)
+                yield _Page(start, size, header[5] & ~_ENDS, holds_sound)
                 return
-            yield _Page(start, header[5])
+            yield _Page(start, end, header[5], holds_sound)
             start = file.seek(end)
 
 

@@ -49,7 +49,7 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_writer(path: Path, output: AudioInfo) -> Iterator[Writer]:
-    """Write an audio file: it appears under its name when the block ends well, or not at all.
+    """Write an audio file with the tags of its source: it appears when the block ends well, or not at all.
 
     Args:
         path: The output; ``-`` for standard output.
@@ -72,6 +72,9 @@ def open_writer(path: Path, output: AudioInfo) -> Iterator[Writer]:
             with SndfileWriter(sink, output, path) as writer:
                 yield writer
         sink.raise_error()
+        from imse.audio.tags import copy_tags  # only where a file is written: mutagen takes a while to import
+
+        copy_tags(output, file, path)
 
 
 def _reader(path: Path, name: str) -> Reader:

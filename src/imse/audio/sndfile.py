@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from imse.errors import ImseError
 _FRAMES_PER_CALL = 4096
 _MOST_FRAMES = 2**60  # what libsndfile says of a FLAC stream of unknown length is more
 _NEVER_EMPTY = frozenset({"FLAC", "MP3", "OPUS"})
+_LOSSY_OGG = frozenset({"VORBIS", "OPUS"})
 _SYMMETRIC = frozenset({"ULAW", "ALAW"})
 _NEED_FLOAT64 = frozenset({"PCM_32", "DOUBLE", "ALAC_32"})
 # What libsndfile says of a header that states more than there is; "riff" only of W64 and RF64.
@@ -82,10 +84,13 @@ class SndfileReader(Reader):
         if self.info.format == "NIST":
             self.is_damaged |= _nist_frames(path) > self.info.frames
         if self.info.format == "OGG":
-            self._parts, ends = chain(path)
-            self.is_damaged |= not ends
+            pages = chain(path)
+            self._parts = pages.parts
+            self.is_damaged |= not pages.ends
             if len(self._parts) > 1:
                 self._use_all_parts()
+            if self.info.subtype in _LOSSY_OGG:
+                self._set_bit_rate(pages.size, self.info.frames)
         if self.info.subtype == "MPEG_LAYER_III":
             self._check_mpeg_frames()
 
@@ -97,20 +102,27 @@ class SndfileReader(Reader):
                 if (file.samplerate, file.channels) != (self.info.sample_rate, self.info.channels):
                     raise ImseError(f"{self._name}: sample rate or channels change in the middle of the file")
                 self._expected_frames += file.frames
-        self.info = _with_bit_rate(replace(self.info, frames=self._expected_frames), self._path)
+        self.info = replace(self.info, frames=self._expected_frames)
 
     def _check_mpeg_frames(self) -> None:
         """See whether libsndfile knows of all frames; where no frame says how many there are, it guesses."""
         frames = count_frames(self._path)
         if frames is None:
+            self._set_bit_rate(self._path.stat().st_size, self.info.frames)
             return
+        self._set_bit_rate(frames.size, frames.samples)
         self.is_damaged |= frames.has_hole or frames.is_cut
         guessed = not frames.parts
         if guessed:
             self._expected_frames = 0
-            self.info = _with_bit_rate(replace(self.info, frames=frames.samples), self._path)
+            self.info = replace(self.info, frames=frames.samples)
         missing = frames.samples - self._libsndfile_frames
         self.is_partial = frames.has_hole or frames.parts > 1 or missing > (0 if guessed else _MOST_MP3_PADDING)
+
+    def _set_bit_rate(self, size: int, frames: int) -> None:
+        """Of so many bytes for so many frames; if there are none, nobody knows."""
+        if frames:
+            self.info = replace(self.info, bit_rate=math.ceil(size * 8 * self.info.sample_rate / frames))
 
     def _decode(self) -> Iterator[Block]:
         dtype = np.float64 if self.info.subtype in _NEED_FLOAT64 else np.float32
@@ -184,9 +196,6 @@ class SndfileWriter:
         with ExitStack() as resources:
             with interrupts_deferred():
                 self._file = resources.enter_context(self._open(bitrate.encoder_settings(info)))
-                for tag, value in info.tags.items():
-                    with suppress(soundfile.LibsndfileError):  # a container without tags, or without this one
-                        setattr(self._file, tag, value)
             self._resources = resources.pop_all()
 
     def __enter__(self) -> SndfileWriter:
@@ -195,10 +204,14 @@ class SndfileWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with interrupts_deferred():
-            self._resources.close()
+        self.close()
         if kind is None and not self._frames and not _NEVER_EMPTY.isdisjoint({self._info.format, self._info.subtype}):
             raise ImseError(f"{self._path}: such a file cannot be empty; name one that ends in .wav")
+
+    def close(self) -> None:
+        """Write what is left; nothing can be written after it."""
+        with interrupts_deferred():
+            self._resources.close()
 
     def _open(self, settings: tuple[float | None, str | None]) -> soundfile.SoundFile:
         info = self._info
@@ -235,7 +248,7 @@ def _opened(path: Path, name: str, part: range | None = None) -> soundfile.Sound
 
 
 def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
-    info = AudioInfo(
+    return AudioInfo(
         sample_rate=file.samplerate,
         channels=file.channels,
         frames=file.frames if file.frames < _MOST_FRAMES else 0,
@@ -243,16 +256,8 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
         subtype=file.subtype,
         extension=path.suffix.lower(),
         endian=file.endian,
-        tags=file.copy_metadata(),
+        source=path,
     )
-    return _with_bit_rate(info, path)
-
-
-def _with_bit_rate(info: AudioInfo, path: Path) -> AudioInfo:
-    if info.subtype in bitrate.LOSSY and info.frames:
-        rate, variable = bitrate.measure(path, info.frames / info.sample_rate)
-        return replace(info, bit_rate=rate, variable_bit_rate=variable)
-    return info
 
 
 def _is_cut_short(log: str) -> bool:

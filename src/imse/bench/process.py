@@ -21,7 +21,7 @@ class Usage(NamedTuple):
     peak_mib: float | None  # on Linux at least that of the calling process, so call from a small one
 
 
-def enhance_file(source: Path, target: Path, *options: str) -> Usage:
+def run_enhance(source: Path, target: Path, *options: str) -> Usage:
     """Run `imse enhance SOURCE -o TARGET` with further options in a new process.
 
     Raises:

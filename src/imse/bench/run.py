@@ -19,8 +19,8 @@ import soundfile
 
 from imse import __version__
 from imse import weights as packaged_weights
-from imse.bench.process import Usage, enhance_file
-from imse.bench.worker import PRODUCT_SIZE, PRODUCTS_PER_TURN, Took, Worker, count, enhance, product
+from imse.bench.process import Usage, run_enhance
+from imse.bench.worker import PRODUCT_SIZE, PRODUCTS_PER_TURN, Took, Worker, count, open_enhancer, product
 from imse.engine import ENGINES
 from imse.enhancer import SEGMENTATIONS
 from imse.errors import ImseError, describe
@@ -47,11 +47,11 @@ class _Case:
     start_up: list[Usage] = field(default_factory=list)
     peak_mib: float | None = None
 
-    def enhance_file(self, source: Path) -> Usage:
+    def run_enhance(self, source: Path) -> Usage:
         """Run `imse enhance` with this setting."""
         options = {"weights": self.file, "engine": self.engine, "segments": self.segments, "threads": self.threads}
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        return enhance_file(source, source.with_suffix(".enhanced.wav"), *words)
+        return run_enhance(source, source.with_suffix(".enhanced.wav"), *words)
 
 
 def noisy_speech(seconds: float) -> Floats:
@@ -86,13 +86,13 @@ def bench(
             soundfile.write(second, noisy_speech(1), SAMPLE_RATE)
             for case in cases:
                 progress(f"memory: {case.engine}")
-                case.peak_mib = case.enhance_file(whole).peak_mib
+                case.peak_mib = case.run_enhance(whole).peak_mib
             for number in range(1, rounds + 1):
                 progress(f"round {number} of {rounds}: matrix product")
                 products.append(multiplier.turn())
                 for case in models.values():
                     progress(f"round {number} of {rounds}: start-up, {case.engine}")
-                    case.start_up.append(case.enhance_file(second))
+                    case.start_up.append(case.run_enhance(second))
                 for case in cases:
                     progress(f"round {number} of {rounds}: {case.engine}, {case.segments}, threads: {case.threads}")
                     case.took.append(case.worker.turn())
@@ -125,7 +125,9 @@ def _open(
                 file = packaged_weights.find(name, ENGINES[engine].suffix)
                 for number in dict.fromkeys(threads):
                     for segments in SEGMENTATIONS:
-                        worker = stack.enter_context(Worker(number, enhance, engine, file, segments, number, noisy))
+                        worker = stack.enter_context(
+                            Worker(number, open_enhancer, engine, file, segments, number, noisy)
+                        )
                         cases.append(_Case(engine, file, segments, number, _network(file), worker))
             except (ImseError, ModuleNotFoundError, OSError) as error:
                 reasons[engine] = describe(error)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imse.processors import THREAD_VARIABLES
+from imse.workers import SpawnedPool
 
 if TYPE_CHECKING:
     from imse.signal.spectrum import Floats
@@ -30,33 +25,23 @@ class Took(NamedTuple):
     wall: float
 
 
-class Worker(ProcessPoolExecutor):
+class Worker(SpawnedPool):
     """One process whose libraries use a given number of threads.
 
     It opens the task at construction. `found` is the result of opening it.
     """
 
     def __init__(self, threads: int, open_task: Callable[..., Task], *arguments: object) -> None:
-        # Without this handler, Ctrl-C would print a traceback of the worker, too.
-        super().__init__(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL))
-        with _environment(threads):
+        super().__init__(1, threads)
+        try:
             self.found = self.submit(_open, open_task, arguments).result()
+        except BaseException:
+            self.terminate()
+            raise
 
     def turn(self) -> Took:
         """Run the task once."""
         return self.submit(_turn).result()
-
-
-@contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """Set the number of threads of processes started in this block. They use no GPU, as its time would not count."""
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)), CUDA_VISIBLE_DEVICES="")
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 # The rest of the module runs in the worker. Tasks import packages when opened, so that the opening time includes it.
@@ -75,8 +60,11 @@ def _turn() -> Took:
     return Took(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def enhance(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
-    """Enhance a signal [samples] at 16 kHz. The result: seconds to open, seconds of a first call, and its output."""
+def open_enhancer(engine: str, weights: Path, segments: str, threads: int, noisy: Floats) -> Task:
+    """Open an enhancer, to be run on a signal [samples] at 16 kHz.
+
+    The result: seconds to open, seconds of a first call, and the output of that call.
+    """
     started = time.perf_counter()
     from imse.enhancer import Enhancer
     from imse.signal.spectrum import SAMPLE_RATE
@@ -99,8 +87,8 @@ def product() -> Task:
 
 def count(weights: Path) -> Task:
     """Describe the network in a file: its configuration, parameters, and GMAC per second of audio. Nothing is timed."""
-    from imse.nn.cost import costs
-    from imse.weights.info import network_config
+    from imse.cost import costs
+    from imse.info import network_config
 
     config = network_config(weights)
     total = costs(config)["total"]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from imse.cli.output import refuse_existing
 from imse.errors import ImseError, printable
 
 
@@ -28,8 +29,7 @@ def average(
     """
     from imse.weights.average import average as write_average
 
-    if output.exists() and not overwrite:
-        raise ImseError(f"{output}: already there; --overwrite replaces it")
+    refuse_existing(output, overwrite)
     try:
         shares = [float(weight) for weight in weights.split(",")] if weights else None
     except ValueError as error:

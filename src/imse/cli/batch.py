@@ -16,6 +16,7 @@ from types import FrameType
 from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio
 from imse.audio.callbacks import INTERRUPTS
 from imse.audio.formats import AV_EXTENSIONS, is_written
+from imse.cli.output import refuse_existing
 from imse.cli.progress import Bars
 from imse.enhancer import Enhancer, FileResult
 from imse.errors import ImseError, describe, printable
@@ -69,7 +70,7 @@ def find_tasks(inputs: list[Path], output: Path | None, on_error: Callable[[OSEr
 
 
 def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Outcome:
-    """Enhance files, several at a time; what fails is said in a line each and does not stop the others.
+    """Enhance files, several at a time. Each failure is one line, and does not stop the others.
 
     Raises:
         KeyboardInterrupt: Interrupted, or asked to end; no partial file remains.
@@ -168,8 +169,7 @@ def _common(tasks: list[Task]) -> str | Path:
 
 def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cancelled: threading.Event) -> FileResult:
     try:
-        if not overwrite and task.target != STDIO and task.target.exists():
-            raise ImseError(f"{task.target}: already there; --overwrite replaces it")
+        refuse_existing(task.target, overwrite or task.target == STDIO)
         extension = task.source.suffix.lower()
         if extension == task.target.suffix.lower() and extension in AV_EXTENSIONS and not is_written(task.target):
             raise ImseError(f"{task.source}: cannot write {extension} files; enhance it alone, with -o NAME.wav")

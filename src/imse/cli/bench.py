@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from imse.weights import DEFAULT
+
 
 def bench(
     weights: Annotated[
@@ -48,7 +50,7 @@ def bench(
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening", total=None)
         record = run(
-            weights or ["default"],
+            weights or [DEFAULT],
             seconds,
             rounds,
             threads or [1, processors()],

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from imse.errors import ImseError, printable
+from imse.cli.output import refuse_existing
+from imse.errors import printable
 
 
 def convert(
@@ -21,8 +22,7 @@ def convert(
     """
     from imse import checkpoint as checkpoints
 
-    if output.exists() and not overwrite:
-        raise ImseError(f"{output}: already there; --overwrite replaces it")
+    refuse_existing(output, overwrite)
     network, metadata = checkpoints.load_with_metadata(checkpoint)
     checkpoints.save(network, output, metadata)
     typer.echo(f"{printable(str(output))}: {sum(p.numel() for p in network.parameters()):,} parameters")

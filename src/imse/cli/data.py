@@ -23,7 +23,7 @@ def voicebank_demand(
     ] = None,
     threads: Annotated[int, typer.Option(help="Number of files to resample at a time.", min=1)] = 2,
 ) -> None:
-    """Check VoiceBank+DEMAND, resample it to 16 kHz, list its pairs, and hold out two training speakers for validation.
+    """Check VoiceBank+DEMAND and resample it to 16 kHz. The recipe holds out two training speakers for validation.
 
     Example: imse data voicebank-demand ~/VoiceBank-DEMAND && imse train recipes/voicebank_demand.toml
     """

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from imse.engine import AUTO, ENGINES
+from imse.engine import AUTO, ENGINES, describe_engines
 from imse.errors import ImseError, describe, printable
 from imse.processors import processors
+from imse.weights import DEFAULT
 
 
 def enhance_command(
@@ -28,12 +29,12 @@ def enhance_command(
             "Default: beside the input, a.wav as a.enhanced.wav, the folder rec as rec.enhanced.",
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = "default",
+    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = DEFAULT,
     engine: Annotated[
         str,
         typer.Option(
             metavar="|".join((AUTO, *ENGINES)),
-            help="native (compiled) runs .safetensors of IMSE, onnx .onnx files, torch any. Default: the fastest.",
+            help=f"{describe_engines()}. Default: the fastest that runs the weights.",
         ),
     ] = AUTO,
     threads: Annotated[

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from imse.errors import ImseError, printable
+from imse.cli.output import refuse_existing
+from imse.errors import printable
 
 
 def export(
@@ -20,10 +21,9 @@ def export(
     Example: imse export mine.safetensors mine.onnx && imse enhance noisy.wav --weights mine.onnx
     """
     from imse.checkpoint import load_with_metadata
-    from imse.weights.export import export_onnx
+    from imse.export.onnx import export_onnx
 
-    if output.exists() and not overwrite:
-        raise ImseError(f"{output}: already there; --overwrite replaces it")
+    refuse_existing(output, overwrite)
     network, metadata = load_with_metadata(weights)
     export_onnx(network, output, metadata)
     typer.echo(f"{printable(str(output))}: {output.stat().st_size / 1e6:.1f} MB")

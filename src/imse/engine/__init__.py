@@ -26,16 +26,20 @@ class EngineEntry:
     """What has to be known of an engine before it is opened.
 
     Attributes:
+        description: What it runs, and where, in a few words for the help of the command line.
         suffix: Of its files among the weights in the package.
         is_available: Whether what it needs is installed.
         open: Opens a file, to be run by a number of threads. Raises `UnsupportedWeightsError` where another engine may
             be able to run what is in the file.
+        extra: The extra of this package that installs what it needs; None for the light installation.
         automatic: Whether `AUTO` may choose it.
     """
 
+    description: str
     suffix: str
     is_available: Callable[[], bool]
     open: Callable[[Path, int], Engine]
+    extra: str | None = None
     automatic: bool = True
 
     def may_read(self, file: Path) -> bool:
@@ -80,13 +84,25 @@ def _open_torch_bf16(file: Path, threads: int) -> Engine:
 
 
 ENGINES = {
-    "native": EngineEntry(".safetensors", _native_is_available, _open_native),
-    "onnx": EngineEntry(".onnx", lambda: True, _open_onnx),
-    "torch": EngineEntry(".safetensors", _torch_is_available, _open_torch),
+    "native": EngineEntry("compiled, .safetensors files of IMSE", ".safetensors", _native_is_available, _open_native),
+    "onnx": EngineEntry("ONNX Runtime, .onnx files", ".onnx", lambda: True, _open_onnx),
+    "torch": EngineEntry(
+        "all weights but .onnx, on a GPU if there is one", ".safetensors", _torch_is_available, _open_torch, "torch"
+    ),
     # Other samples than the rest, and slower on a processor.
-    "torch-bf16": EngineEntry(".safetensors", _torch_is_available, _open_torch_bf16, automatic=False),
+    "torch-bf16": EngineEntry(
+        "torch in bfloat16, for a GPU", ".safetensors", _torch_is_available, _open_torch_bf16, "torch", automatic=False
+    ),
 }
 """Engines by name, the fastest first."""
+
+
+def describe_engines() -> str:
+    """What each engine is, and the extra that it needs, in one line for the help of the command line."""
+    return "; ".join(
+        f"{name}: {entry.description}{f' (imse[{entry.extra}])' if entry.extra else ''}"
+        for name, entry in ENGINES.items()
+    )
 
 
 def open_engine(name: str, weights: str | Path, threads: int) -> Engine:

@@ -25,6 +25,10 @@ class Engine(Protocol):
     """A network ready to run, with the short-time Fourier transform around it."""
 
     @property
+    def name(self) -> str:
+        """What errors call the network: the file of its weights, where there is one."""
+
+    @property
     def batch(self) -> int:
         """Segments that it likes to be given in one call."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from imse.arguments import whole_number
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError, UnsupportedWeightsError
 from imse.native import NativeNetwork
@@ -25,13 +25,16 @@ _SIZES = ("channels", "blocks", "bins")
 def _config(metadata: Mapping[str, str] | None, weights: Path) -> dict[str, Any]:
     try:
         config = json.loads((metadata or {})[CONFIG_KEY])
-        sizes = {name: operator.index(config.pop(name)) for name in _SIZES}
+        sizes = {name: config.pop(name) for name in _SIZES}
         parts = {name: str(config.pop(name)) for name in _PARTS}
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ImseError(f"{weights}: a safetensors file, but not of imse, or a damaged one") from error
-    if config:
-        raise ImseError(f"{weights}: unusable network configuration: unexpected {', '.join(config)}")
-    return sizes | parts
+    try:
+        if config:
+            raise ImseError(f"unexpected {', '.join(config)}")
+        return {name: whole_number(name, value) for name, value in sizes.items()} | parts
+    except ImseError as error:
+        raise ImseError(f"{weights}: unusable network configuration: {error}") from error
 
 
 def _parts(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +46,7 @@ class NativeEngine:
 
     Args:
         weights: The file.
-        threads: Processor threads that one call uses.
+        threads: Processor threads that one call uses, at most as many as this process has processors.
 
     Raises:
         ImseError: The file is not one, or holds another kind of network, or the engine was not compiled.
@@ -53,6 +56,7 @@ class NativeEngine:
     batch = 1
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
+        self.name = str(weights)
         try:
             with safe_open(weights, framework="numpy") as file:
                 config = _config(file.metadata(), weights)

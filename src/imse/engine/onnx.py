@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError
-from imse.signal.spectrum import BINS, Floats, analyse, synthesise
-
-INPUTS = ("magnitude", "phase")
-OUTPUTS = ("enhanced_magnitude", "enhanced_phase")
+from imse.export import INPUTS, OUTPUTS
+from imse.processors import usable_threads
+from imse.signal.spectrum import Floats, analyse, synthesise
 
 
 class OnnxEngine:
@@ -19,18 +20,19 @@ class OnnxEngine:
 
     Args:
         weights: The file.
-        threads: Processor threads that one call uses.
+        threads: Processor threads that one call uses, at most as many as this process has processors.
 
     Raises:
-        ImseError: The file is not one.
+        ImseError: The file is not one, or `threads` is not a whole number from 1 up.
     """
 
     # A processor gains nothing from larger batches, which only take more memory.
     batch = 1
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
+        self.name = str(weights)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = usable_threads(threads)
         options.inter_op_num_threads = 1
         # Planning a call's memory as one block, from the second call of a shape on, takes more of it and no less time.
         options.enable_mem_pattern = False
@@ -42,15 +44,10 @@ class OnnxEngine:
                 f"{weights}: not an ONNX file; safetensors and published weights need --engine torch, "
                 "or 'imse export' first"
             ) from error
-        self._weights = weights
-        nodes = (*self._session.get_inputs(), *self._session.get_outputs())
-        if tuple(node.name for node in nodes) != (*INPUTS, *OUTPUTS):
-            raise self._foreign()
-        for node in nodes:
-            # A size may be left open, by a name; what comes out is checked after every run.
-            bins = node.shape[1] if len(node.shape) == 3 else 0
-            if node.type != "tensor(float)" or (isinstance(bins, int) and bins != BINS):
-                raise self._foreign()
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        names = tuple(node.name for node in inputs), tuple(node.name for node in outputs)
+        if names != (INPUTS, OUTPUTS) or {node.type for node in (*inputs, *outputs)} != {"tensor(float)"}:
+            raise ImseError(f"{weights}: an ONNX file, but not one that 'imse export' wrote")
 
     def __call__(self, waveform: Floats) -> Enhanced:
         """See `imse.engine.interface.Engine`."""
@@ -59,15 +56,19 @@ class OnnxEngine:
         return Enhanced(synthesise(enhanced, enhanced_phase, waveform.shape[1]), magnitude, enhanced)
 
     def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats]:
-        """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same."""
+        """The network alone: compressed magnitude and phase, [B, bins, T] each, to the same.
+
+        Raises:
+            ImseError: ONNX Runtime cannot run the network on such input, or its outputs have another shape.
+        """
         inputs = dict(zip(INPUTS, (magnitude, phase), strict=True))
         try:
             enhanced, enhanced_phase = self._session.run(OUTPUTS, inputs)
         except Exception as error:  # onnxruntime's own exceptions have no common base
-            raise ImseError(f"{self._weights}: ONNX Runtime cannot run it: {str(error).splitlines()[0]}") from error
-        if not enhanced.shape == enhanced_phase.shape == magnitude.shape:
-            raise self._foreign()
+            raise ImseError(f"{self.name}: cannot be run: {textwrap.shorten(str(error), 200)}") from error
+        for shape in (np.shape(enhanced), np.shape(enhanced_phase)):
+            if shape != magnitude.shape:
+                raise ImseError(
+                    f"{self.name}: not a network of imse: it turns {list(magnitude.shape)} into {list(shape)}"
+                )
         return enhanced, enhanced_phase
-
-    def _foreign(self) -> ImseError:
-        return ImseError(f"{self._weights}: an ONNX file, but not one that 'imse export' wrote")

@@ -22,6 +22,7 @@ class TorchEngine:
         device: Where it runs; an accelerator if there is one by default.
         precision: What the network computes in, by autocast: float32, or bfloat16 for speed on an accelerator. The
             transforms are float32 in any case.
+        name: What errors call the network, if it is given itself and not as a file.
 
     Raises:
         CheckpointError: The file is not one.
@@ -33,7 +34,9 @@ class TorchEngine:
         threads: int = 1,
         device: torch.device | str | None = None,
         precision: torch.dtype = torch.float32,
+        name: str = "a network in memory",
     ) -> None:
+        self.name = name if isinstance(weights, Network) else str(weights)
         torch.set_num_threads(threads)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = (weights if isinstance(weights, Network) else load(weights)).to(self._device)

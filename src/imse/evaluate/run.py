@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from importlib.util import find_spec
-from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from imse.errors import ImseError
@@ -20,7 +16,7 @@ from imse.evaluate.measures import score, select
 from imse.evaluate.pairs import LENGTH_TOLERANCE, find_pairs
 from imse.evaluate.recordings import read
 from imse.evaluate.results import NOISY, Evaluation, FileScores, System
-from imse.processors import THREAD_VARIABLES
+from imse.workers import SpawnedPool
 
 Location = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
@@ -102,46 +98,16 @@ def _score_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> list[Fi
 
 
 def _score_in_processes(tasks: Sequence[_Task], jobs: int, progress: Progress) -> list[FileScores]:
-    before = active_children()
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"))
-    try:
-        with _for_workers():
-            futures = [pool.submit(_score_file, *task) for task in tasks]
-        for done, future in enumerate(as_completed(futures), 1):
-            future.result()
-            progress(done, len(tasks))
+    with SpawnedPool(min(jobs, len(tasks))) as pool:
+        futures = [pool.submit(_score_file, *task) for task in tasks]
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                future.result()
+                progress(done, len(tasks))
+        except BrokenProcessPool as error:
+            unscored = [str(task[2]) for task, future in zip(tasks, futures, strict=True) if future.exception()]
+            raise EvaluationError(f"a process died, at one of these: {', '.join(unscored[: jobs + 1])}") from error
         return [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        unscored = [str(task[2]) for task, future in zip(tasks, futures, strict=True) if future.exception()]
-        raise EvaluationError(f"a process died, at one of these: {', '.join(unscored[: jobs + 1])}") from error
-    except BaseException:  # Ctrl-C: do not wait for the files at hand
-        for worker in set(active_children()).difference(before):
-            worker.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _for_workers() -> Iterator[None]:
-    """What processes started meanwhile inherit: one thread each, and Ctrl-C left to this process alone.
-
-    There are as many of them as processors: threads inside each would only get in each other's way.
-    """
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
 
 
 def _score_file(name: str, clean_path: Path, other_path: Path, measures: tuple[str, ...]) -> FileScores:

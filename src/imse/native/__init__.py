@@ -1,15 +1,15 @@
 """Compiled kernels: a whole network with MALA attention and IDConv embedding in `engine/`, training in `training/`.
 
 The engine is compiled when the package is installed, if there is a C++ compiler (see hatch_build.py), and is called
-through ctypes. Its kernels exist for AVX-512, for AVX2 with FMA and for any other processor; the best ones are chosen
-when it is opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" or "baseline") asks for others.
+through ctypes. A library that was compiled from other sources than those in this folder is not called.
+
+Its kernels exist for AVX-512, for AVX2 with FMA and for any other processor; the best ones are chosen when it is
+opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" or "baseline") asks for others.
 """
 
 from __future__ import annotations
 
 import ctypes
-import operator
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,11 +18,17 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.arguments import whole_number
 from imse.errors import ImseError
+from imse.native.build import fingerprint
+from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
 
 LIBRARY = Path(__file__).with_name("imse_native.so")
+
+BINS_MULTIPLE = 128
+"""Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""
 
 _MESSAGE_SIZE = 512
 _LARGEST_INT = 2**31 - 1
@@ -42,11 +48,11 @@ def library() -> ctypes.CDLL:
     """The compiled library, opened once.
 
     Raises:
-        ImseError: It is not there, or cannot be loaded.
+        ImseError: It is not there, cannot be loaded, or was compiled from other sources than those beside this file.
     """
     try:
         return _opened(LIBRARY)
-    except (OSError, AttributeError) as error:  # the latter for a library of another version
+    except OSError as error:
         raise ImseError(
             "the compiled engine is not there: install a C++ compiler and then imse again, or use --engine onnx"
         ) from error
@@ -55,29 +61,43 @@ def library() -> ctypes.CDLL:
 @cache
 def _opened(path: Path) -> ctypes.CDLL:
     opened = ctypes.CDLL(str(path))
-    pointers, ints, longs = (ctypes.POINTER(kind) for kind in (ctypes.c_void_p, ctypes.c_int, ctypes.c_long))
+    _check_fingerprint(opened)
+    pointers, ints, lengths = (ctypes.POINTER(kind) for kind in (ctypes.c_void_p, ctypes.c_int, ctypes.c_int64))
     text = (ctypes.c_char_p, ctypes.c_int)
     names = ctypes.POINTER(ctypes.c_char_p)
-    opened.imse_open.argtypes = (*(ctypes.c_int,) * 5, names, pointers, ints, longs, *text)
+    opened.imse_open.argtypes = (*(ctypes.c_int,) * 5, names, pointers, ints, lengths, *text)
     opened.imse_open.restype = ctypes.c_void_p
     opened.imse_run.argtypes = (ctypes.c_void_p, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS, _FLOATS, _FLOATS, *text)
     opened.imse_run.restype = ctypes.c_int
     opened.imse_close.argtypes = (ctypes.c_void_p,)
     opened.imse_close.restype = None
-    opened.imse_kernels.argtypes = text
-    opened.imse_kernels.restype = ctypes.c_char_p
+    opened.imse_instruction_set.argtypes = text
+    opened.imse_instruction_set.restype = ctypes.c_char_p
     return opened
 
 
+def _check_fingerprint(opened: ctypes.CDLL) -> None:
+    """Functions of a library that was compiled from other sources may have other arguments: none is called."""
+    function = getattr(opened, "imse_fingerprint", None)
+    if function is not None:
+        function.argtypes, function.restype = (), ctypes.c_char_p
+        if function() == fingerprint("engine").encode():
+            return
+    raise ImseError(
+        "the compiled engine was made from other sources than this imse has: install imse again "
+        "(in a checkout: pip install -e .), or use --engine onnx"
+    )
+
+
 @cache
-def kernels() -> str:
+def instruction_set() -> str:
     """The instruction set in use: "avx512", "avx2" or "baseline".
 
     Raises:
         ImseError: The library is not there, or ``IMSE_KERNELS`` asks for what this processor does not have.
     """
     message = ctypes.create_string_buffer(_MESSAGE_SIZE)
-    name: bytes | None = library().imse_kernels(message, _MESSAGE_SIZE)
+    name: bytes | None = library().imse_instruction_set(message, _MESSAGE_SIZE)
     if name is None:
         raise _error(message)
     return name.decode()
@@ -95,17 +115,17 @@ class NativeNetwork:
             depend on them.
 
     Raises:
-        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape
-            or not finite.
+        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape,
+            or has a value that is no finite number or larger than any trained one.
     """
 
     def __init__(
         self, channels: int, blocks: int, bins: int, tensors: Mapping[str, NDArray[Any]], threads: int = 1
     ) -> None:
         sizes = [_size(value, name) for value, name in ((channels, "channels"), (blocks, "blocks"), (bins, "bins"))]
-        threads = min(_size(threads, "threads"), _processors())
+        threads = usable_threads(threads)
         self._library = library()
-        arrays = [np.asarray(tensor, dtype=np.float32, order="C") for tensor in tensors.values()]
+        arrays = [_floats(name, tensor) for name, tensor in tensors.items()]
         count = len(arrays)
         lengths = [length for array in arrays for length in array.shape]
         message = ctypes.create_string_buffer(_MESSAGE_SIZE)
@@ -116,7 +136,7 @@ class NativeNetwork:
             (ctypes.c_char_p * count)(*(name.encode() for name in tensors)),
             (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays)),
             (ctypes.c_int * count)(*(array.ndim for array in arrays)),
-            (ctypes.c_long * len(lengths))(*lengths),
+            (ctypes.c_int64 * len(lengths))(*lengths),
             message,
             _MESSAGE_SIZE,
         )
@@ -163,20 +183,17 @@ class NativeNetwork:
 
 def _size(value: object, name: str) -> int:
     """A size as it can be given to C, where an `int` has 32 bits."""
-    try:
-        size = operator.index(value)  # type: ignore[arg-type]  # what cannot be an index is the error
-    except TypeError:
-        raise ImseError(f"{name} must be a whole number, not {value!r}") from None
-    if not 1 <= size <= _LARGEST_INT:
-        raise ImseError(f"{name} must be at least 1 and below 2**31, not {size}")
+    size = whole_number(name, value)
+    if size > _LARGEST_INT:
+        raise ImseError(f"{name} must be below 2**31, not {size}")
     return size
 
 
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _floats(name: str, tensor: NDArray[Any]) -> Floats:
+    if not np.issubdtype(tensor.dtype, np.floating):
+        raise ImseError(f"tensor '{name}' holds {tensor.dtype} instead of floating-point numbers")
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused
+        return np.asarray(tensor, dtype=np.float32, order="C")
 
 
 def _error(message: ctypes.Array[ctypes.c_char]) -> ImseError:

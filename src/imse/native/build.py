@@ -5,6 +5,7 @@ Imported by hatch_build.py before anything is installed, so nothing but the stan
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -39,10 +40,21 @@ def sources() -> list[Path]:
     return sorted(file for suffix in ("cpp", "h") for file in SOURCES.rglob(f"*.{suffix}"))
 
 
+def fingerprint(folder: str) -> str:
+    """What "engine" or "training" is compiled from: a hash of its sources, and of this script with its flags."""
+    code = hashlib.sha256(Path(__file__).read_bytes())
+    for file in sources():
+        if file.parent.name in ("common", folder):
+            code.update(file.read_bytes())
+    return code.hexdigest()[:12]
+
+
 def engine_units() -> list[Unit]:
     """What the engine is compiled from: its kernels once for every instruction set."""
     kernels = SOURCES / "engine" / "kernels.cpp"
-    units: list[Unit] = [(file, ()) for file in sorted(kernels.parent.glob("*.cpp")) if file != kernels]
+    own_flags = {"api": (f'-DFINGERPRINT="{fingerprint("engine")}"',)}
+    files = sorted(kernels.parent.glob("*.cpp"))
+    units: list[Unit] = [(file, own_flags.get(file.stem, ())) for file in files if file != kernels]
     return units + [(kernels, _for(name)) for name in INSTRUCTION_SETS]
 
 

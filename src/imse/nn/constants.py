@@ -11,8 +11,20 @@ LEVELS = 3
 HEAD_SIZE = 8
 """Channels d of one head of MALA; every width of the network is a multiple of it."""
 
+BRANCH_DIVISOR = 8
+"""Each of the three convolved branches of IDConv has this fraction of the channels."""
+
 BAND = 11
 """Taps of the two band kernels of IDConv."""
+
+LEPE_SIZE = 5
+"""Frames and bins of the kernel of LePE, the local embedding of MALA."""
+
+ROTARY_BASE = 10_000.0
+"""The slowest pair of channels of the rotary embedding turns this many times slower than the fastest."""
+
+MASK_CEILING = 2.0
+"""The largest mask that the magnitude decoder can give."""
 
 FEED_FORWARD_FACTOR = 2.66
 """Hidden channels of the feed-forward network for each of its input channels; the product is rounded down."""
@@ -25,6 +37,3 @@ NORM_EPSILON = 1e-5
 
 ATTENTION_EPSILON = 1e-6
 """Added to what an attention divides by."""
-
-BINS_MULTIPLE = 128
-"""Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""

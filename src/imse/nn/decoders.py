@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imse.nn.constants import NORM_EPSILON
+from imse.nn.constants import MASK_CEILING, NORM_EPSILON
 from imse.nn.dense import DenseBlock
 
 
@@ -69,7 +69,7 @@ class MagnitudeDecoder(nn.Module):
         self.norm = nn.InstanceNorm2d(1, NORM_EPSILON, affine=True)
         self.prelu = nn.PReLU(1)
         self.out = nn.Conv2d(1, 1, 1)
-        self.sigmoid = LearnableSigmoid(bins, ceiling=2.0)
+        self.sigmoid = LearnableSigmoid(bins, ceiling=MASK_CEILING)
 
     def features(self, x: Tensor) -> Tensor:
         """The map [B, 1, T, bins] that the mask is computed from."""

@@ -17,24 +17,24 @@ zero padding gives the positions outside the map, and the sum over taps is a mat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_REACH = 2  # one for the kernel, one for the offset
+REACH = 2
+"""Positions from a centre to the edge of its 5x5: one for the kernel, one for the offset."""
 
 
-def _displacements() -> Iterator[tuple[int, int, slice, slice]]:
+def displacements() -> Iterator[tuple[int, int, slice, slice]]:
     """Each (m, n) of the 5x5, and the u and the v of the taps that can reach it."""
     for m in range(5):
         for n in range(5):
             yield m, n, slice(max(0, m - 2), m + 1), slice(max(0, n - 2), n + 1)
 
 
-def _sum(x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
-    """The sum over 5x5.
+def displaced_sum(x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
+    """The sum over 5x5, from the weights of interpolation.
 
     Args:
         x: Maps [B, c, T, F].
@@ -46,41 +46,13 @@ def _sum(x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
         Maps [B, c, T, F].
     """
     frames, bins = x.shape[2:]
-    padded = F.pad(x, [_REACH] * 4)
+    padded = F.pad(x, [REACH] * 4)
     out = torch.zeros_like(x)
-    for m, n, u, v in _displacements():
+    for m, n, u, v in displacements():
         hats = (rows[m, u, v] * columns[n, u, v]).flatten(0, 1).transpose(0, 1)  # [B, taps, T * F]
         coefficient = (weight[:, u, v].flatten(1) @ hats).view(x.shape)
         out = torch.addcmul(out, coefficient, padded[:, :, m : m + frames, n : n + bins])
     return out
-
-
-class _Sum(torch.autograd.Function):
-    """`_sum`; the backward pass recomputes the 25 coefficients instead of storing them."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, rows, columns, weight)
-        return _sum(x, rows, columns, weight)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        (gradient,) = gradients
-        x, rows, columns, weight = ctx.saved_tensors
-        frames, bins = x.shape[2:]
-        padded = F.pad(x, [_REACH] * 4)
-        of_padded, of_rows, of_columns, of_weight = map(torch.zeros_like, (padded, rows, columns, weight))
-        for m, n, u, v in _displacements():
-            place = (..., slice(m, m + frames), slice(n, n + bins))
-            taps = weight[:, u, v].flatten(1)
-            hats = (rows[m, u, v] * columns[n, u, v]).flatten(0, 1).transpose(0, 1)
-            of_padded[place].addcmul_(gradient, (taps @ hats).view(x.shape))
-            of_coefficient = (gradient * padded[place]).flatten(2)  # [B, c, T * F]
-            of_weight[:, u, v] += (of_coefficient @ hats.transpose(1, 2)).sum(0).view_as(weight[:, u, v])
-            of_hats = (taps.T @ of_coefficient).transpose(0, 1).reshape(rows[m, u, v].shape)
-            of_rows[m, u, v].addcmul_(of_hats, columns[n, u, v])
-            of_columns[n, u, v].addcmul_(of_hats, rows[m, u, v])
-        return of_padded[..., _REACH:-_REACH, _REACH:-_REACH], of_rows, of_columns, of_weight
 
 
 def _hats(offsets: Tensor, along: int) -> Tensor:
@@ -88,6 +60,20 @@ def _hats(offsets: Tensor, along: int) -> Tensor:
     place = torch.arange(3, device=offsets.device).view([3 if axis == along else 1 for axis in range(4)])
     m = torch.arange(5, device=offsets.device).view(5, 1, 1, 1, 1)
     return F.relu(1 - (offsets - (m - place - 1)).abs())
+
+
+def hats(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights of bilinear interpolation along time and along frequency.
+
+    Args:
+        offsets: Displacements [B, 18, T, F], see `deform`.
+
+    Returns:
+        Hats along time [5 (m), 3 (u), 3 (v), B, T * F] and along frequency [5 (n), 3 (u), 3 (v), B, T * F].
+    """
+    by_tap = offsets.clamp(-1, 1).view(offsets.shape[0], 3, 3, 2, -1)
+    time, frequency = by_tap.permute(3, 1, 2, 0, 4)  # [3, 3, B, T * F] each
+    return _hats(time, along=0), _hats(frequency, along=1)
 
 
 def deform(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
@@ -103,13 +89,7 @@ def deform(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
     Returns:
         Maps [B, c, T, F].
     """
-    by_tap = offsets.clamp(-1, 1).view(x.shape[0], 3, 3, 2, -1)
-    time, frequency = by_tap.permute(3, 1, 2, 0, 4)  # [3, 3, B, T * F] each
-    arguments = (x, _hats(time, along=0), _hats(frequency, along=1), weight.squeeze(1))
-    if not torch.is_grad_enabled():
-        return _sum(*arguments)
-    out: Tensor = _Sum.apply(*arguments)  # type: ignore[no-untyped-call]
-    return out
+    return displaced_sum(x, *hats(offsets), weight.squeeze(1))
 
 
 class DeformableEmbedding(nn.Module):

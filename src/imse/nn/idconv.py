@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from imse.nn.constants import BAND
+from imse.nn.constants import BAND, BRANCH_DIVISOR
 
 
 class IDConv(nn.Module):
@@ -23,7 +23,7 @@ class IDConv(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        g = channels // 8
+        g = channels // BRANCH_DIVISOR
         self.split = [channels - 3 * g, g, g, g]
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.square = nn.Conv2d(g, g, 3, padding=1, groups=g)

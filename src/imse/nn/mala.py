@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imse.nn.constants import ATTENTION_EPSILON, HEAD_SIZE
+from imse.nn.constants import ATTENTION_EPSILON, HEAD_SIZE, LEPE_SIZE
 from imse.nn.rotary import rotate
 
 
@@ -76,7 +76,7 @@ class MALA(nn.Module):
         super().__init__()
         self.heads = channels // HEAD_SIZE
         self.qkvo = nn.Conv2d(channels, 4 * channels, 1)
-        self.lepe = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.lepe = nn.Conv2d(channels, channels, LEPE_SIZE, padding=LEPE_SIZE // 2, groups=channels)
         self.proj = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, table: Tensor) -> Tensor:

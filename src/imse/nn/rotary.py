@@ -5,12 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from imse.nn.constants import ROTARY_BASE
+
+
+def rotary_speeds(head_size: int, device: torch.device | None = None) -> Tensor:
+    """Speeds in radians per position, ``ROTARY_BASE ** -linspace(0, 1, head_size / 4)``: [head_size / 4]."""
+    return ROTARY_BASE ** -torch.linspace(0, 1, head_size // 4, dtype=torch.float32, device=device)
+
 
 def rotary_table(frames: int, bins: int, head_size: int, like: Tensor) -> Tensor:
     """Cosine and sine of the angle by which each pair of channels is rotated at each time-frequency position.
 
     The first half of a head's channels is rotated by the time index, the second half by the frequency index, each
-    (even, odd) pair of channels at one of the speeds ``10000 ** -linspace(0, 1, head_size / 4)``.
+    (even, odd) pair of channels at one of the `rotary_speeds`.
 
     Args:
         frames: Time positions T.
@@ -21,8 +28,7 @@ def rotary_table(frames: int, bins: int, head_size: int, like: Tensor) -> Tensor
     Returns:
         Table of shape [2, d / 2, T, F] in float32: cosines, then sines.
     """
-    exponents = torch.linspace(0, 1, head_size // 4, dtype=torch.float32, device=like.device)
-    speeds = (10000.0**-exponents).view(-1, 1, 1)
+    speeds = rotary_speeds(head_size, like.device).view(-1, 1, 1)
     time = torch.arange(frames, dtype=torch.float32, device=like.device).view(1, -1, 1)
     frequency = torch.arange(bins, dtype=torch.float32, device=like.device).view(1, 1, -1)
     by_time = (speeds * time).expand(-1, frames, bins)

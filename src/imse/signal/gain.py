@@ -1,16 +1,18 @@
-"""Gains over time, from compressed magnitudes before and after enhancement."""
+"""Gains over time, from a signal before and after enhancement."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
+from imse.signal.windows import moving_windows
 
 # The band whose gain the band above 8 kHz follows: as near to 8 kHz as the resampler's edge allows.
 _GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
 _GUIDE_FRAMES = 5  # 31 ms, so that hiss does not flutter
 
-_LIMIT_FRAMES = 65  # 0.4 s: within it, parts of noise and speech that cancel each other are balanced by others
+_LIMIT_HOPS = 65  # 0.4 s: within it, parts of noise and speech that cancel each other are balanced by others
 _LIMIT = 10 ** (0.5 / 10)  # of the power after enhancement to that before
 
 
@@ -27,28 +29,35 @@ def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     """
     before, after = (_power(magnitude[:, _GUIDE]) for magnitude in (noisy, enhanced))
     gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
-    return _at_samples(_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples)
+    return _at_samples(moving_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples, 0)
 
 
-def limiting_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
+def limiting_gain(noisy: Floats, enhanced: Floats) -> Floats:
     """The gain that keeps enhancement from making a signal louder: removing noise can only lower its power.
 
-    The network's mask reaches 2, which is 20 dB. With this gain, the power of the enhanced spectrum over any window of
-    0.4 s is at most 0.5 dB above that of the noisy one. Every frame follows the window around it that has to be lowered
-    most.
+    The network's mask reaches 2, which is 20 dB. With this gain, the power of the enhanced signal over any window of
+    0.4 s is at most 0.5 dB above that of the noisy one. Every sample follows the window around it that has to be
+    lowered most.
 
     Args:
-        noisy: Compressed magnitude before [B, 256, T].
-        enhanced: Compressed magnitude after [B, 256, T].
-        samples: Length of the signal.
+        noisy: The signal before [B, samples].
+        enhanced: The signal after [B, samples].
 
     Returns:
         Gain at every sample [B, samples], from 0 to 1, and 1 wherever nothing is limited.
     """
-    before, after = (_windows(_power(magnitude), _LIMIT_FRAMES).mean(-1) for magnitude in (noisy, enhanced))
+    before, after = (moving_windows(_hop_powers(signal), _LIMIT_HOPS).mean(-1) for signal in (noisy, enhanced))
     allowed = _LIMIT * before
     gain = np.sqrt(np.divide(allowed, after, out=np.ones_like(after), where=after > allowed))
-    return _at_samples(_windows(gain, _LIMIT_FRAMES).min(-1), samples)
+    # Between hops the gain is interpolated, so the hops beside a window matter, too.
+    return _at_samples(moving_windows(gain, _LIMIT_HOPS + 2).min(-1), noisy.shape[1], HOP_LENGTH / 2)
+
+
+def _hop_powers(signal: Floats) -> NDArray[np.float64]:
+    """The power in every hop of a signal [B, samples], the last one filled up with zeros: [B, hops]."""
+    padded = np.pad(signal, [(0, 0), (0, -signal.shape[1] % HOP_LENGTH)])
+    powers: NDArray[np.float64] = np.square(padded.reshape(len(signal), -1, HOP_LENGTH), dtype=np.float64).mean(-1)
+    return powers
 
 
 def _power(magnitude: Floats) -> Floats:
@@ -57,14 +66,7 @@ def _power(magnitude: Floats) -> Floats:
     return power
 
 
-def _windows(rows: Floats, frames: int) -> Floats:
-    """The odd number of frames around each frame of rows [B, T], whose ends are repeated: [B, T, frames]."""
-    border = frames // 2
-    padded = np.pad(rows, [(0, 0), (border, border)], mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, frames, axis=1)
-
-
-def _at_samples(rows: Floats, samples: int) -> Floats:
-    """Values of frames [B, T] at every sample between them: [B, samples]."""
-    at = np.arange(samples) / HOP_LENGTH
+def _at_samples(rows: NDArray[np.floating], samples: int, first: float) -> Floats:
+    """Values [B, T], a hop apart from a first position on, at every sample between them: [B, samples]."""
+    at = (np.arange(samples) - first) / HOP_LENGTH
     return np.stack([np.interp(at, np.arange(len(row)), row) for row in rows]).astype(np.float32)

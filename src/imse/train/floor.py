@@ -9,9 +9,9 @@ as the floor was.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imse.signal.spectrum import Floats, istft, stft
+from imse.signal.windows import moving_windows
 
 _SMOOTHING = 5  # frames, 31 ms
 _QUIET = 0.1  # share of the frames that are pauses
@@ -31,15 +31,8 @@ def remove_floor(waveform: Floats) -> Floats:
         Waveform [samples].
     """
     spectrum = stft(waveform[None])
-    power = _smooth(np.abs(spectrum[0]) ** 2)
+    power = moving_windows(np.abs(spectrum[0]) ** 2, _SMOOTHING, axis=0).mean(-1)  # [T, bins]
     noise = np.quantile(power, _QUIET, axis=0)
     gain = np.sqrt(np.maximum(1 - _OVER_SUBTRACTION * noise / (power + 1e-20), _LEAST_GAIN**2))
     lowered: Floats = istft(spectrum * gain, len(waveform))[0]
     return lowered
-
-
-def _smooth(power: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Moving average of power spectra [T, bins] over time."""
-    padded = np.pad(power, [(_SMOOTHING // 2, _SMOOTHING // 2), (0, 0)], mode="edge")
-    smoothed: NDArray[np.floating] = np.lib.stride_tricks.sliding_window_view(padded, _SMOOTHING, axis=0).mean(-1)
-    return smoothed

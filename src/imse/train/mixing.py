@@ -136,10 +136,11 @@ class Mixer:
         if config.colour > 0 or config.band_limit > 0:
             speech, noise = self._filter(draw, speech, noise)
         clean = speech
+        untaught = ~keep.squeeze(-1)
         if config.room > 0:
-            assert self._rooms is not None
-            speech, clean = self._place(draw, speech)
-        noisy = self._damage(draw, speech + noise)
+            speech, clean, inside = self._place(draw, speech)
+            untaught = untaught | inside
+        noisy, damaged = self._damage(draw, speech + noise)
         scale = torch.rsqrt(speech_power + noise.square().mean(-1, keepdim=True) + 1e-8)
         if config.level_offset > 0:
             offset = 10 ** (draw.within(config.level_offset_db) / 20)
@@ -147,9 +148,9 @@ class Mixer:
         kept = slice(self._samples)
         if config.shortest_segment:
             kept = slice(int(draw.common(config.shortest_segment, self._samples + 1)))
-        # A teacher is not trained for all mixtures: none teaches silence, rooms or damaged recordings.
-        plain = keep.squeeze(-1) & (noisy == clean + noise).all(-1)
-        taught = self._taught[speaker].to(device) & plain
+        # A teacher is not trained for all mixtures: none teaches silence, rooms or damaged recordings. Colour and band
+        # limits are no damage, as the target has them, too.
+        taught = self._taught[speaker].to(device) & ~(untaught | damaged)
         return Batch((noisy * scale)[:, kept], (clean * scale)[:, kept], taught)
 
     def _offset(self, draw: Draw, recording: Tensor) -> Tensor:
@@ -199,16 +200,19 @@ class Mixer:
         speech = self._colour(speech, of_speech, cutoff)
         return speech, self._colour(noise, of_noise, cutoff)
 
-    def _place(self, draw: Draw, speech: Tensor) -> tuple[Tensor, Tensor]:
-        """Speech in a room, and what of it counts as clean: the direct sound with its early reflections."""
+    def _place(self, draw: Draw, speech: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Speech in a room, its direct sound with early reflections, and which rows are in a room, bool [B]."""
         assert self._rooms is not None
         room = torch.floor(draw.uniform(0, len(self._rooms[0]))).long()
-        inside = draw.chance(self._config.room).to(speech.device).unsqueeze(-1)
+        inside = draw.chance(self._config.room).to(speech.device)
+        chosen = inside.unsqueeze(-1)
         reverberant, direct = (convolve(speech, responses[room.to(responses.device)]) for responses in self._rooms)
-        return torch.where(inside, reverberant, speech), torch.where(inside, direct, speech)
+        return torch.where(chosen, reverberant, speech), torch.where(chosen, direct, speech), inside
 
-    def _damage(self, draw: Draw, noisy: Tensor) -> Tensor:
+    def _damage(self, draw: Draw, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """Clipped or telephone recordings, and which rows are such, bool [B]."""
         config = self._config
+        damaged = torch.zeros(len(noisy), dtype=torch.bool, device=noisy.device)
         damages: list[tuple[float, Callable[[Tensor], Tensor]]] = []
         if config.clipping > 0:
             share = draw.uniform(0.2, 0.8).to(noisy.device).unsqueeze(-1)
@@ -217,9 +221,10 @@ class Mixer:
             level = 10 ** (draw.within(config.level_db) / 20).to(noisy.device).unsqueeze(-1)
             damages.append((config.codec, lambda x: mu_law(x * level) / level))
         for probability, damage in damages:
-            chosen = draw.chance(probability).to(noisy.device).unsqueeze(-1)
-            noisy = torch.where(chosen, damage(noisy), noisy)
-        return noisy
+            chosen = draw.chance(probability).to(noisy.device)
+            noisy = torch.where(chosen.unsqueeze(-1), damage(noisy), noisy)
+            damaged = damaged | chosen
+        return noisy, damaged
 
 
 class Pairs:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 
 import torch
 from torch import Tensor
 
 from imse.train.discriminator import ScoredBatch
 from imse.train.quality import quality
+from imse.workers import SpawnedPool
 
 
 class PesqPool:
@@ -22,11 +21,7 @@ class PesqPool:
     """
 
     def __init__(self, workers: int) -> None:
-        # Spawned, not forked: a fork of a process that has used CUDA or threads is not safe.
-        # Ctrl-C is for the process that trains, which then ends these.
-        self._pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-        )
+        self._pool = SpawnedPool(workers)
         self._staged: tuple[Tensor, Tensor, Tensor, torch.cuda.Event | None] | None = None
         self._waiting: tuple[Tensor, Tensor, Sequence[Future[float]]] | None = None
 

@@ -22,7 +22,7 @@ from imse.nn.spectrum import synthesise
 from imse.train.adversary import Adversary
 from imse.train.data import BatchSource
 from imse.train.growth import deepen
-from imse.train.kernels import accelerate
+from imse.train.kernels import accelerate, recompute
 from imse.train.mixing import Draw
 from imse.train.objective import Objective, estimate
 from imse.train.recipe import Recipe, RecipeError
@@ -86,8 +86,9 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay
         )
-        # The average starts as a copy. It is made first, so that it is neither accelerated nor compiled.
+        # The average starts as a copy. It is made first, so that it stays as `imse.nn` defines it.
         self._average = AveragedModel(self.network, multi_avg_fn=_moving(optim.ema)) if optim.ema else None
+        recompute(self.network)
         if fabric.device.type == "cpu":
             accelerate(self.network)
         if optim.compile:

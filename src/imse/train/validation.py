@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +18,7 @@ from imse.train.manifest import DataError
 from imse.train.mixing import generator
 from imse.train.quality import METRICS, metrics
 from imse.train.recipe import ValidationConfig
+from imse.workers import SpawnedPool
 
 _SECONDS = (1.5, 10.0)  # utterances shorter or longer than this are passed over
 
@@ -87,8 +86,8 @@ def _in_turn(groups: list[list[int]], number: int) -> int:
 
 def enhance_utterances(network: Network, device: torch.device, utterances: Sequence[Utterance]) -> list[Floats]:
     """Enhance utterances through `imse.Enhancer`, as a user would, with a network in evaluation mode on a device."""
-    engine = TorchEngine(network, torch.get_num_threads(), device)
-    enhancer = Enhancer("the network in training", engine)  # a name for the error of a network that has diverged
+    engine = TorchEngine(network, torch.get_num_threads(), device, name="the network in training")
+    enhancer = Enhancer(engine=engine)
     return [enhancer.enhance(utterance.noisy, SAMPLE_RATE) for utterance in utterances]
 
 
@@ -102,6 +101,6 @@ def measure(pairs: Sequence[tuple[Floats, Floats]], workers: int) -> dict[str, l
     if workers < 2:
         scored = [metrics(pair) for pair in pairs]
     else:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with SpawnedPool(workers) as pool:
             scored = list(pool.map(metrics, pairs, chunksize=4))
     return {name: [row.get(name, math.nan) for row in scored] for name in METRICS}

@@ -1,12 +1,10 @@
 """Preparation of VoiceBank+DEMAND (Valentini-Botinhao et al. 2016, doi:10.7488/ds/2117) for training.
 
-The corpus comes as four folders of 48 kHz files. Here they are checked, resampled to 16 kHz and listed.
+The corpus comes as four folders of 48 kHz files. Here they are checked and resampled to 16 kHz.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from imse.audio.callbacks import CallbackFile
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.manifest import DataError
 
-HELD_OUT = ("p226", "p287")  # one man and one woman of the 28 training speakers
+HELD_OUT = ("p226", "p287")  # one man and one woman of the 28 training speakers; recipes/voicebank_demand.toml
 _SOURCE_RATES = (48_000, SAMPLE_RATE)
 
 
@@ -86,17 +84,17 @@ def _folder(root: Path, name: str) -> Path | None:
 def prepare(
     root: Path, target: Path, threads: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, int]:
-    """Write 16 kHz FLAC copies, and list the pairs to train on and to validate with; existing copies are kept.
+    """Write 16 kHz FLAC copies; existing copies are kept.
 
     Args:
         root: Where the corpus was unpacked.
-        target: Folder for ``train/clean``, ``train/noisy``, ``test/clean``, ``test/noisy`` and the lists ``train.tsv``
-            and ``validation.tsv`` (of the speakers held out of train).
+        target: Folder for ``train/clean``, ``train/noisy``, ``test/clean`` and ``test/noisy``.
         threads: Files worked on at a time.
         progress: Called with the files done and those that there are.
 
     Returns:
-        Pairs to train on ("train"), to validate with ("validation") and to test with ("test").
+        Number of pairs to train on ("train"), to validate with ("validation", of the speakers `HELD_OUT`) and to test
+        with ("test").
 
     Raises:
         DataError: The corpus is incomplete, or a file of it is damaged.
@@ -115,7 +113,6 @@ def prepare(
             if progress:
                 progress(len(lengths), len(tasks))
     pairs = {"train": 0, "validation": 0, "test": 0}
-    rows: dict[str, list[list[str]]] = {"train": [], "validation": []}
     for clean, length in lengths.items():
         if clean.parent.name != "clean":
             continue
@@ -125,16 +122,6 @@ def prepare(
         speaker, part = clean.name.partition("_")[0], clean.parent.parent.name
         use = "validation" if part == "train" and speaker in HELD_OUT else part
         pairs[use] += 1
-        if use in rows:
-            names = [path.relative_to(target).as_posix() for path in (clean, noisy)]
-            rows[use].append([*names, speaker, f"{length / SAMPLE_RATE:.3f}"])
-    for name, listed in rows.items():
-        table = io.StringIO(newline="")
-        writer = csv.writer(table, delimiter="\t", lineterminator="\n")
-        writer.writerow(("clean", "noisy", "speaker", "seconds"))
-        writer.writerows(listed)
-        with atomic_write(target / f"{name}.tsv") as file:
-            file.write(table.getvalue().encode())
     return pairs
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from imse.errors import ImseError
+
+DEFAULT = "default"
+"""Name of the weights that are used if none are asked for."""
 
 # Key of the network's configuration, as JSON, in the metadata of a weights file.
 CONFIG_KEY = "imse.network"
@@ -36,13 +40,14 @@ def find(weights: str | Path, suffix: str) -> Path:
 
 
 def require_file(path: Path) -> None:
-    """Refuse a pipe or a device, which would be waited for, or never end.
+    """Refuse a pipe or a device, on which reading would wait for ever, before weights are read from it.
 
     Raises:
-        ImseError: `path` is there, and is neither a file nor a folder.
+        OSError: There is no such file, or it cannot be looked at.
+        ImseError: A pipe or a device.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ImseError(f"{path}: a pipe or a device, not a file")
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # a folder fails when it is opened
+        raise ImseError(f"{path}: a pipe or a device; weights are read from a file")
 
 
 def names() -> list[str]:

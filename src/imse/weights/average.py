@@ -101,8 +101,8 @@ def _read(path: Path, content: bytes) -> _Parent:
         tensors = load(content)
         start = 8 + int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8:start])["__metadata__"]
-        config = json.loads(metadata[CONFIG_KEY])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        config = dict(json.loads(metadata[CONFIG_KEY]))
+    except (SafetensorError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ImseError(
             f"{path}: not a safetensors file of imse, or a damaged one; published weights need 'imse convert' first"
         ) from error

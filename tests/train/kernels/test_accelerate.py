@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from imse.export.inference import inference_form
 from imse.nn import IMSE, Network, NetworkConfig
 from imse.nn.dense import DenseBlock
-from imse.nn.inference import inference_form
 from imse.train.kernels import accelerate
 from imse.train.loop import Run
 from imse.train.recipe import Recipe

@@ -9,8 +9,12 @@ constexpr int HEAD_SIZE = 8;
 constexpr double FEED_FORWARD_FACTOR = 2.66;
 // Layers of a dense block.
 constexpr int DENSE_DEPTH = 4;
+// Each of IDConv's three convolved branches has this fraction of the channels.
+constexpr int BRANCH_DIVISOR = 8;
 // Taps of IDConv's bands along time and along frequency.
 constexpr int BAND = 11;
+// Frames and bins of the kernel of LePE, MALA's local embedding.
+constexpr int LEPE_SIZE = 5;
 // Added to the variance in every norm.
 constexpr float NORM_EPSILON = 1e-5;
 // Added to the magnitude that MALA divides by.
@@ -19,8 +23,13 @@ constexpr float ATTENTION_EPSILON = 1e-6;
 constexpr int BINS_MULTIPLE = 128;
 // Resolutions of the U-Net.
 constexpr int LEVELS = 3;
-// Rotary embedding: pairs of a head's channels that rotate along each axis, and their speeds in radians per position.
+// The largest mask of the magnitude.
+constexpr float MASK_CEILING = 2;
+// Rotary embedding: pairs of a head's channels that rotate along each axis. Their speeds in radians per position fall
+// from 1 to 1 / ROTARY_BASE in equal ratios.
 constexpr int ROTARY_PAIRS = HEAD_SIZE / 4;
-constexpr float ROTARY_SPEEDS[ROTARY_PAIRS] = {1.0f, 1e-4f};
+constexpr float ROTARY_BASE = 10000;
+constexpr float ROTARY_SPEEDS[] = {1, 1 / ROTARY_BASE};
+static_assert(ROTARY_PAIRS == 2, "a speed for each pair");
 
 }  // namespace imse

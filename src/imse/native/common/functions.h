@@ -5,6 +5,8 @@
 
 namespace imse::ISA {
 
+constexpr float SQRT_HALF = 0.70710678f, INVERSE_SQRT_2PI = 0.39894228f;
+
 // Coefficients from the constant one up.
 template <int N>
 static inline Vec polynomial(Vec x, const float (&coefficients)[N]) {
@@ -15,15 +17,19 @@ static inline Vec polynomial(Vec x, const float (&coefficients)[N]) {
 
 // e^x to about 2 units in the last place, for x up to 88; 0 below -87.
 static inline Vec exponential(Vec x) {
+  constexpr float LOG2_E = 1.44269504f, LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f;  // LN2 in two parts
+  // Adding 1.5 * 2^23 rounds to an integer, which then is in the low bits.
+  constexpr float ROUNDER = 12582912.0f;
+  constexpr int ROUNDER_BITS = 0x4B400000, EXPONENT_BIAS = 127, MANTISSA_BITS = 23;
   const Vec clamped = minimum(maximum(x, splat(-87.0f)), splat(88.0f));
-  // x = n ln 2 + r with |r| <= ln(2) / 2: adding 1.5 * 2^23 rounds to an integer, which then is in the low bits.
-  const Vec shifted = clamped * 1.44269504f + 12582912.0f;
-  const Vec n = shifted - 12582912.0f;
-  const Vec r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  // x = n ln 2 + r with |r| <= ln(2) / 2.
+  const Vec shifted = clamped * LOG2_E + ROUNDER;
+  const Vec n = shifted - ROUNDER;
+  const Vec r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
   const Vec p = polynomial(r, {1.0f, 1.0f, 0.5f, 1.0f / 6, 1.0f / 24, 1.0f / 120, 1.0f / 720, 1.0f / 5040});
   IntVec bits;
   __builtin_memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits - 0x4B400000 + 127) << 23;
+  bits = (bits - ROUNDER_BITS + EXPONENT_BIAS) << MANTISSA_BITS;
   Vec power;
   __builtin_memcpy(&power, &bits, sizeof power);
   return p * power;
@@ -32,7 +38,8 @@ static inline Vec exponential(Vec x) {
 // The error function to about 3e-7: x P(x^2) / Q(x^2), fitted by us to least relative error on [0, 3.9], beyond which
 // it is 1 to that accuracy.
 static inline Vec error_function(Vec x) {
-  x = minimum(maximum(x, splat(-3.9f)), splat(3.9f));
+  constexpr float END = 3.9f;
+  x = minimum(maximum(x, splat(-END)), splat(END));
   const Vec u = x * x;
   const Vec p = polynomial(u, {1.1283791065216064f, 1.8966801464557648e-01f, 5.266823992133141e-02f,
                                3.7383961025625467e-03f, 2.850631717592478e-04f, 2.0664624571509194e-06f});
@@ -45,10 +52,10 @@ static inline Vec error_function(Vec x) {
 static inline Vec elu_plus_one(Vec x) { return x > 0.0f ? x + 1.0f : exponential(x); }
 
 // The standard normal distribution's probability up to x: GELU(x) = x * normal_probability(x).
-static inline Vec normal_probability(Vec x) { return 0.5f * (1.0f + error_function(x * 0.70710678f)); }
+static inline Vec normal_probability(Vec x) { return 0.5f * (1.0f + error_function(x * SQRT_HALF)); }
 
 // Its density, the derivative of `normal_probability`.
-static inline Vec normal_density(Vec x) { return 0.39894228f * exponential(-0.5f * x * x); }
+static inline Vec normal_density(Vec x) { return INVERSE_SQRT_2PI * exponential(-0.5f * x * x); }
 
 static inline Vec gelu(Vec x) { return x * normal_probability(x); }
 

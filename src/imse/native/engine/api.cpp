@@ -1,9 +1,8 @@
-// The engine's functions for other languages: what Python's ctypes calls, see ../__init__.py.
-//
-// Nothing is thrown out of them: what goes wrong is a text in `message`.
+#include "api.h"
+
 #include <unistd.h>
 
-#include <cstring>
+#include <cstdio>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -18,6 +17,10 @@
 #include "tensors.h"
 #include "weights.h"
 
+#ifndef FINGERPRINT
+#error "FINGERPRINT must be that of the sources, see build.py"
+#endif
+
 namespace imse {
 namespace {
 
@@ -27,10 +30,7 @@ constexpr int MAX_THREADS = 1024, MAX_FRAMES = 1 << 24;
 class Handle {
  public:
   Handle(Tensors& tensors, int channels, int blocks, int bins, int threads)
-      : network_(tensors, channels, blocks, bins), threads_(threads), process_(getpid()) {
-    if (threads < 1 || threads > MAX_THREADS)
-      throw std::runtime_error("threads must be 1 to " + std::to_string(MAX_THREADS));
-  }
+      : threads_(checked(threads)), network_(tensors, channels, blocks, bins), process_(getpid()) {}
   ~Handle() { forget_sessions_of_parent(); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -58,6 +58,12 @@ class Handle {
   }
 
  private:
+  static int checked(int threads) {
+    if (threads < 1 || threads > MAX_THREADS)
+      throw std::runtime_error("threads must be 1 to " + std::to_string(MAX_THREADS));
+    return threads;
+  }
+
   // In a forked process there are sessions, but not their threads, for which their ends would wait for ever: their
   // memory is given up.
   void forget_sessions_of_parent() {
@@ -67,8 +73,8 @@ class Handle {
     process_ = getpid();
   }
 
-  const Network network_;
   const int threads_;
+  const Network network_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Session>> idle_;
   pid_t process_;
@@ -76,10 +82,9 @@ class Handle {
 
 // Call a function; where it throws, write why to `message` and return what stands for failure.
 template <class Result, class Function>
-Result guarded(Result failure, char* message, int size, const Function& function) {
+Result guarded(Result failure, char* message, int size, const Function& function) noexcept {
   const auto explain = [&](const char* reason) {
-    std::strncpy(message, reason, size - 1);
-    message[size - 1] = 0;
+    if (size > 0) std::snprintf(message, size, "%s", reason);
     return failure;
   };
   try {
@@ -96,31 +101,27 @@ Result guarded(Result failure, char* message, int size, const Function& function
 }  // namespace
 }  // namespace imse
 
-#define PUBLIC extern "C" __attribute__((visibility("default")))
+const char* imse_fingerprint() noexcept { return FINGERPRINT; }
 
-// The instruction set in use, "avx512", "avx2" or "baseline"; null where it cannot be as asked for.
-PUBLIC const char* imse_kernels(char* message, int message_size) {
+const char* imse_instruction_set(char* message, int message_size) noexcept {
   return imse::guarded<const char*>(nullptr, message, message_size, [] { return imse::chosen_kernels().name; });
 }
 
-// A network, or null where the weights do not fit. `shapes` holds ranks[i] lengths of tensor i, one tensor's after
-// another's. Nothing of the arguments is needed afterwards.
-PUBLIC void* imse_open(int channels, int blocks, int bins, int threads, int count, const char* const* names,
-                       const float* const* values, const int* ranks, const long* shapes, char* message,
-                       int message_size) {
+void* imse_open(int channels, int blocks, int bins, int threads, int count, const char* const* names,
+                const float* const* values, const int* ranks, const std::int64_t* shapes, char* message,
+                int message_size) noexcept {
   return imse::guarded<void*>(nullptr, message, message_size, [&] {
     imse::Tensors tensors;
     for (int i = 0; i < count; i++) {
       tensors.add(names[i], values[i], {shapes, shapes + ranks[i]});
       shapes += ranks[i];
     }
-    return new imse::Handle(tensors, channels, blocks, bins, threads);
+    return std::make_unique<imse::Handle>(tensors, channels, blocks, bins, threads).release();
   });
 }
 
-// Enhance a segment, all arrays [frames, bins]: 0, or 1 where that failed.
-PUBLIC int imse_run(void* network, const float* magnitude, const float* phase, int frames, float* enhanced, float* real,
-                    float* imag, char* message, int message_size) {
+int imse_run(void* network, const float* magnitude, const float* phase, int frames, float* enhanced, float* real,
+             float* imag, char* message, int message_size) noexcept {
   return imse::guarded(1, message, message_size, [&] {
     if (frames < 1 || frames > imse::MAX_FRAMES)
       throw std::runtime_error("frames must be 1 to " + std::to_string(imse::MAX_FRAMES));
@@ -132,4 +133,4 @@ PUBLIC int imse_run(void* network, const float* magnitude, const float* phase, i
   });
 }
 
-PUBLIC void imse_close(void* network) { delete static_cast<imse::Handle*>(network); }
+void imse_close(void* network) noexcept { delete static_cast<imse::Handle*>(network); }

@@ -13,9 +13,10 @@ const Kernels& choose_kernels() {
   const std::string wanted = variable ? variable : "";
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+  const bool fma = __builtin_cpu_supports("fma");
+  const bool avx512 = fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx2 = fma && __builtin_cpu_supports("avx2");
   if (avx512 && (wanted.empty() || wanted == "avx512")) return kernels_avx512();
   if (avx2 && (wanted.empty() || wanted == "avx2")) return kernels_avx2();
 #endif

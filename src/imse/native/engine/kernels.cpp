@@ -147,7 +147,7 @@ void depthwise_band(const float* const* frames, const float* weights, const floa
 
 DepthwiseKernel depthwise(int height, int width) {
   if (height == 3 && width == 3) return depthwise_with<3, 3>;
-  if (height == 5 && width == 5) return depthwise_with<5, 5>;
+  if (height == LEPE_SIZE && width == LEPE_SIZE) return depthwise_with<LEPE_SIZE, LEPE_SIZE>;
   if (height == 1 && width == 3) return depthwise_with<1, 3>;
   if (height == BAND && width == 1) return depthwise_with<BAND, 1>;
   if (height == 1 && width == BAND) return depthwise_band;
@@ -181,24 +181,24 @@ IMSE_INLINE void rotate_pairs(Vec* x, const float* rotation, int bins, int f) {
   }
 }
 
-// Sums over the bins of KEYS x 4 products of rows.
-template <int KEYS>
+// Sums over the bins of KEYS x VALUES products of rows.
+template <int KEYS, int VALUES>
 inline void outer_products(const float* keys, const float* values, int bins, long stride, float* sums) {
-  Vec products[KEYS][4] = {};
+  Vec products[KEYS][VALUES] = {};
   for (int f = 0; f < bins; f += WIDTH) {
-    Vec value[4];
-    for (int j = 0; j < 4; j++) value[j] = load(values + j * stride + f);
+    Vec value[VALUES];
+    for (int j = 0; j < VALUES; j++) value[j] = load(values + j * stride + f);
     for (int i = 0; i < KEYS; i++) {
       const Vec key = load(keys + i * stride + f);
-      for (int j = 0; j < 4; j++) products[i][j] += key * value[j];
+      for (int j = 0; j < VALUES; j++) products[i][j] += key * value[j];
     }
   }
   for (int i = 0; i < KEYS; i++)
-    for (int j = 0; j < 4; j++) sums[i * HEAD_SIZE + j] = total(products[i][j]);
+    for (int j = 0; j < VALUES; j++) sums[i * HEAD_SIZE + j] = total(products[i][j]);
 }
 
 void sum_keys_values(Rows keys, ConstRows values, const float* rotation, float* sums) {
-  constexpr int KEYS = TALL / 2;  // KEYS * 4 sums in registers
+  constexpr int KEYS = TALL / 2, VALUES = HEAD_SIZE / 2;  // KEYS * VALUES sums in registers
   for (int first = 0; first < keys.channels; first += HEAD_SIZE, sums += HEAD_SUMS) {
     Vec key_sums[HEAD_SIZE] = {}, value_sums[HEAD_SIZE] = {};
     for (int f = 0; f < keys.bins; f += WIDTH) {
@@ -214,9 +214,9 @@ void sum_keys_values(Rows keys, ConstRows values, const float* rotation, float* 
     for (int i = 0; i < HEAD_SIZE; i++) sums[i] = total(key_sums[i]), sums[HEAD_SIZE + i] = total(value_sums[i]);
     float* products = sums + 2 * HEAD_SIZE;
     for (int i = 0; i < HEAD_SIZE; i += KEYS)
-      for (int j = 0; j < HEAD_SIZE; j += 4)
-        outer_products<KEYS>(keys.row(first + i), values.row(first + j), keys.bins, keys.stride,
-                             products + i * HEAD_SIZE + j);
+      for (int j = 0; j < HEAD_SIZE; j += VALUES)
+        outer_products<KEYS, VALUES>(keys.row(first + i), values.row(first + j), keys.bins, keys.stride,
+                                     products + i * HEAD_SIZE + j);
   }
 }
 
@@ -247,8 +247,8 @@ void attend(Rows queries, const float* context, const float* rotation, const flo
 
 void winograd_input(const float* const* frames, long floats, float* out, long apart) {
   for (long i = 0; i < floats; i += WIDTH) {
-    Vec x[6];
-    for (int t = 0; t < 6; t++) x[t] = load(frames[t] + i);
+    Vec x[WINOGRAD_PRODUCTS];
+    for (int t = 0; t < WINOGRAD_PRODUCTS; t++) x[t] = load(frames[t] + i);
     const Vec outer = x[4] - 4.0f * x[2], inner = x[3] - 4.0f * x[1];
     const Vec even = x[4] - x[2], odd = 2.0f * (x[3] - x[1]);
     store(out + i, 4.0f * x[0] - 5.0f * x[2] + x[4]);
@@ -266,11 +266,12 @@ void winograd_output(ConstRows products, long apart, const float* bias, const fl
     const Vec offset = splat(bias ? bias[c] : 0.0f);
     for (int f = 0; f < products.bins; f += WIDTH) {
       const long at = c * products.stride + f;
-      Vec m[6];
-      for (int i = 0; i < 6; i++) m[i] = load(products.data + i * apart + at);
+      Vec m[WINOGRAD_PRODUCTS];
+      for (int i = 0; i < WINOGRAD_PRODUCTS; i++) m[i] = load(products.data + i * apart + at);
       const Vec near = m[1] + m[2], far = m[3] + m[4], nearer = m[1] - m[2], farther = m[3] - m[4];
-      const Vec y[4] = {m[0] + near + far, nearer + 2.0f * farther, near + 4.0f * far, nearer + 8.0f * farther + m[5]};
-      for (int t = 0; t < 4; t++)
+      const Vec y[WINOGRAD_OUTPUTS] = {m[0] + near + far, nearer + 2.0f * farther, near + 4.0f * far,
+                                       nearer + 8.0f * farther + m[5]};
+      for (int t = 0; t < WINOGRAD_OUTPUTS; t++)
         if (out[t]) store(out[t] + at, y[t] + offset + (residual ? load(residual[t] + at) : Vec{}));
     }
   }
@@ -297,19 +298,21 @@ void apply_mask(const float* x, const float* noisy, const Mask& mask, int bins, 
     Vec y = load(x + f) * mask.gain + mask.shift;
     y = y > 0.0f ? y : y * mask.slope;
     const Vec logit = load(mask.steepness + f) * (mask.weight * y + mask.bias);
-    store(out + f, load(noisy + f) * 2.0f / (1.0f + exponential(-logit)));
+    store(out + f, load(noisy + f) * MASK_CEILING / (1.0f + exponential(-logit)));
   }
 }
 
 void direction(float* real, float* imag, int bins) {
+  // The smallest number that is not taken for zero, see FlushDenormals.
+  constexpr float SMALLEST = __FLT_MIN__;
   for (int f = 0; f < bins; f += WIDTH) {
     const Vec re = load(real + f), im = load(imag + f);
     const Vec larger = maximum(maximum(re, -re), maximum(im, -im));
     // Scaled first, so that no square leaves the range of a float.
-    const Vec inverse = 1.0f / maximum(larger, splat(1e-38f));
+    const Vec inverse = 1.0f / maximum(larger, splat(SMALLEST));
     const Vec x = re * inverse, y = im * inverse;
     const Vec length = square_root(x * x + y * y);
-    const IntVec somewhere = larger >= 1e-38f;
+    const IntVec somewhere = larger >= SMALLEST;
     store(real + f, select(somewhere, x / length, splat(1.0f)));
     store(imag + f, select(somewhere, y / length, splat(0.0f)));
   }

@@ -13,6 +13,9 @@ namespace imse {
 // Attention sums of a head: of keys, of values, of keys by values.
 constexpr int HEAD_SUMS = 2 * HEAD_SIZE + HEAD_SIZE * HEAD_SIZE;
 
+// Winograd's F(4, 3): four frames of a convolution with three taps from six frames, by six products.
+constexpr int WINOGRAD_OUTPUTS = 4, WINOGRAD_PRODUCTS = 6;
+
 // A matrix [outputs, inputs] as packing.h packs it.
 struct PackedMatrix {
   const float* weights;
@@ -32,7 +35,8 @@ struct NormPReLU {
   const float *gain, *shift, *slope;
 };
 
-// How the magnitude decoder ends: noisy * 2 sigmoid(steepness * (weight * PReLU(x * gain + shift) + bias)).
+// How the magnitude decoder ends: noisy * MASK_CEILING * sigmoid(steepness * (weight * PReLU(x * gain + shift) +
+// bias)).
 struct Mask {
   float gain, shift, slope, weight, bias;
   const float* steepness;  // of the bins

@@ -1,6 +1,8 @@
 // The session's maps and layers.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <new>
 
 #include "../common/rotation.h"
@@ -11,12 +13,16 @@ namespace imse {
 // ---- Frames ----
 
 void Session::reserve() {
-  const long floats = static_cast<long>(network_.channels) * frames_ * (network_.bins / 2 + PAD) + 2 * PAD;
-  slot_ = (floats + 15) / 16 * 16;
+  // 64 bits hold the size for the largest network and MAX_FRAMES. Where it can be allocated, a `long` holds all
+  // offsets.
+  const std::int64_t floats = static_cast<std::int64_t>(network_.channels) * frames_ * (network_.bins / 2 + PAD);
+  const std::int64_t slot = (floats + 2 * PAD + PAD - 1) / PAD * PAD;  // whole cache lines
+  if (SLOTS * slot > std::numeric_limits<long>::max() / static_cast<long>(sizeof(float))) throw std::bad_alloc();
+  slot_ = static_cast<long>(slot);
   if (arena_size_ >= SLOTS * slot_) return;
   arena_.reset();
   arena_size_ = 0;
-  arena_.reset(static_cast<float*>(std::aligned_alloc(64, SLOTS * slot_ * sizeof(float))));
+  arena_.reset(static_cast<float*>(std::aligned_alloc(PAD * sizeof(float), SLOTS * slot_ * sizeof(float))));
   if (!arena_) throw std::bad_alloc();
   arena_size_ = SLOTS * slot_;
 }
@@ -58,30 +64,32 @@ void Session::depthwise(const Depthwise& layer, const Map& map, int t, int first
 template <class Done>
 void Session::convolve(const Winograd& layer, const Map* const* maps, int count, int dilation, const Map& out,
                        const Map* residual, const Done& done) {
-  const int groups = (out.frames + 4 * dilation - 1) / (4 * dilation) * dilation;
+  const int span = WINOGRAD_OUTPUTS * dilation;  // frames of `dilation` groups
+  const int groups = (out.frames + span - 1) / span * dilation;
   for_frames(groups, [&](int begin, int end, Scratch& scratch) {
     const int inputs = count * network_.channels;
-    const Rows transformed = scratch.rows(6 * inputs, out.bins), products = scratch.rows(6 * out.channels, out.bins);
+    const Rows transformed = scratch.rows(WINOGRAD_PRODUCTS * inputs, out.bins);
+    const Rows products = scratch.rows(WINOGRAD_PRODUCTS * out.channels, out.bins);
     const long apart = inputs * out.stride();
     const float** taps = scratch.row_list(3L * inputs);
     for (int group = begin; group < end; group++) {
-      const int first = group / dilation * 4 * dilation + group % dilation;
+      const int first = group / dilation * span + group % dilation;
       if (first >= out.frames) continue;
       for (int j = 0; j < count; j++) {
-        const float* around[6];
-        for (int i = 0; i < 6; i++) around[i] = frame_or_zeros(*maps[j], first + (i - 1) * dilation);
+        const float* around[WINOGRAD_PRODUCTS];
+        for (int i = 0; i < WINOGRAD_PRODUCTS; i++) around[i] = frame_or_zeros(*maps[j], first + (i - 1) * dilation);
         const long floats = maps[j]->frame_size();
         kernels_.winograd_input(around, floats, transformed.data + j * floats, apart);
       }
-      for (int part = 0; part < 6; part++) {
+      for (int part = 0; part < WINOGRAD_PRODUCTS; part++) {
         const float** tap = taps;
         for (int i = 0; i < inputs; i++)
           for (int bin = -1; bin <= 1; bin++) *tap++ = transformed.row(part * inputs + i) + bin;
         multiply(layer.parts[part], taps, {products.row(part * out.channels), out.channels, out.bins, products.stride});
       }
-      float* targets[4];
-      const float* residuals[4];
-      for (int i = 0; i < 4; i++) {
+      float* targets[WINOGRAD_OUTPUTS];
+      const float* residuals[WINOGRAD_OUTPUTS];
+      for (int i = 0; i < WINOGRAD_OUTPUTS; i++) {
         const int t = first + i * dilation;
         targets[i] = t < out.frames ? out.frame(t).data : nullptr;
         residuals[i] = residual && t < out.frames ? residual->frame(t).data : nullptr;
@@ -89,7 +97,7 @@ void Session::convolve(const Winograd& layer, const Map* const* maps, int count,
       kernels_.winograd_output({products.data, out.channels, out.bins, products.stride}, out.frame_size(),
                                layer.bias.empty() ? nullptr : layer.bias.data(), residual ? residuals : nullptr,
                                targets);
-      for (int i = 0; i < 4; i++)
+      for (int i = 0; i < WINOGRAD_OUTPUTS; i++)
         if (targets[i]) done(first + i * dilation);
     }
   });
@@ -161,7 +169,7 @@ void Session::normalise(const Norm& norm, const Map& map) {
 // out may be none of the other maps.
 void Session::run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b,
                         const Map& values) {
-  const int c = stage.channels, g = c / 8, kept = c - 3 * g;
+  const int c = stage.channels, g = c / BRANCH_DIVISOR, kept = c - 3 * g;
   for_frames(in.frames, [&](int begin, int end, Scratch& scratch) {
     for (int t = begin; t < end; t++) multiply(stage.pointwise, scratch.row_list(in.frame(t)), a.frame(t));
   });
@@ -196,8 +204,8 @@ void Session::run_block(const Block& block, int level, const Map& x, const Map& 
     const Rows queries{queries_gate.data, c, bins, queries_gate.stride};
     float* deviations = scratch.floats(bins);
     float* context = scratch.floats(context_.size());
-    const Rows attended = scratch.rows(2 * c, bins);   // two frames of it
-    const Rows ring = scratch.rows(6 * hidden, bins);  // three frames of the feed-forward's hidden map
+    const Rows attended = scratch.rows(2 * c, bins);       // two frames of it
+    const Rows ring = scratch.rows(3 * 2 * hidden, bins);  // three frames of the feed-forward's hidden map
     const Rows gated = scratch.rows(hidden, bins);
     clear_padding(ring);
     const auto attended_at = [&](int t) { return Rows{attended.row((t & 1) * c), c, bins, attended.stride}; };

@@ -13,20 +13,23 @@
 
 namespace imse {
 
-// Zeros behind each row, a cache line.
+// Zeros behind each row, in floats: a cache line.
 constexpr int PAD = 16;
 
 // Numbers too small for the normal format take a processor a hundred times as long; here they mean nothing.
 class FlushDenormals {
 #if defined(__SSE__)
  public:
-  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO); }
   ~FlushDenormals() { _mm_setcsr(before_); }
   FlushDenormals(const FlushDenormals&) = delete;
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 
  private:
-  unsigned before_;
+  // Bits of the control register MXCSR.
+  static constexpr unsigned FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x40;
+
+  const unsigned before_;
 #else
  public:
   FlushDenormals() {}

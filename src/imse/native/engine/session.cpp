@@ -5,21 +5,36 @@
 #include <cmath>
 
 namespace imse {
+namespace {
+
+// Rows of scratch memory per channel, at the U-Net's full resolution: more than a block's second pass takes, which is
+// 24, or a dense layer of a decoder, which is 30. Scratch refuses to give more than it has.
+constexpr long SCRATCH_ROWS = 64;
+
+// Frames are halved between the U-Net's levels.
+constexpr int FRAMES_MULTIPLE = 1 << (LEVELS - 1);
+
+// Hidden rows of a feed-forward for each of its channels, rounded up: two halves, one of which gates the other.
+constexpr long HIDDEN_ROWS = 6;
+static_assert(2 * FEED_FORWARD_FACTOR <= HIDDEN_ROWS, "zeros for a whole frame of hidden rows");
+
+}  // namespace
 
 Session::Session(const Network& network, int threads) : network_(network), kernels_(network.kernels), pool_(threads) {
   const long c = network.channels, bins = network.bins, wide = bins / 2 + PAD;
-  // The most is taken by the encoder's last dense layer, or by a block's second pass: 64 rows per channel suffice.
-  const long floats = std::max(64 * c * wide, 6 * (DENSE_DEPTH + 1) * c * (bins + PAD)) + 64L * PAD;
+  // The encoder's last dense layer has the full bins: the transformed frames of its inputs, and their products.
+  const long encoder = WINOGRAD_PRODUCTS * (DENSE_DEPTH + 1) * c * (bins + PAD);
+  const long floats = std::max(SCRATCH_ROWS * c * wide, encoder) + SCRATCH_ROWS * PAD;
   for (int i = 0; i < threads; i++) scratch_.emplace_back(floats, 3L * DENSE_DEPTH * c);
-  // A frame of any map: of the encoder's, or of a feed-forward's hidden ones, 5.32 times as wide as their level.
+  // A frame of any map: of the encoder's, or of a feed-forward's hidden ones.
   long frame = c * (bins + PAD);
   for (int level = 0; level < LEVELS; level++)
-    frame = std::max(frame, 6 * (level + 1) * c * ((bins / 2 >> level) + PAD));
+    frame = std::max(frame, HIDDEN_ROWS * (level + 1) * c * ((bins / 2 >> level) + PAD));
   zeros_.resize(frame + 2 * PAD);
 }
 
 void Session::run(const float* magnitude, const float* phase, int frames, float* enhanced, float* real, float* imag) {
-  frames_ = (frames + 3) / 4 * 4;
+  frames_ = (frames + FRAMES_MULTIPLE - 1) / FRAMES_MULTIPLE * FRAMES_MULTIPLE;
   reserve();
   rotation_of_frames();
   const Map input = encode(magnitude, phase, frames);  // in slot 0

@@ -16,20 +16,22 @@ Matrix::Matrix(const Kernels& kernels, const float* weights, int outputs, int in
 }
 
 Winograd::Winograd(const Kernels& kernels, const float* weights, int outputs, int inputs) {
-  std::vector<float> transformed[6];
+  std::vector<float> transformed[WINOGRAD_PRODUCTS];
   for (auto& part : transformed) part.reserve(3L * outputs * inputs);
   for (long i = 0; i < static_cast<long>(outputs) * inputs; i++)
     for (int tap = 0; tap < 3; tap++) {
       const double before = weights[9 * i + tap], at = weights[9 * i + 3 + tap], after = weights[9 * i + 6 + tap];
-      const double values[] = {before / 4,
-                               -(before + at + after) / 6,
-                               -(before - at + after) / 6,
-                               (before + 2 * at + 4 * after) / 24,
-                               (before - 2 * at + 4 * after) / 24,
-                               after};
-      for (int part = 0; part < 6; part++) transformed[part].push_back(static_cast<float>(values[part]));
+      const double values[WINOGRAD_PRODUCTS] = {before / 4,
+                                                -(before + at + after) / 6,
+                                                -(before - at + after) / 6,
+                                                (before + 2 * at + 4 * after) / 24,
+                                                (before - 2 * at + 4 * after) / 24,
+                                                after};
+      for (int part = 0; part < WINOGRAD_PRODUCTS; part++)
+        transformed[part].push_back(static_cast<float>(values[part]));
     }
-  for (int part = 0; part < 6; part++) parts[part] = Matrix(kernels, transformed[part].data(), outputs, 3 * inputs);
+  for (int part = 0; part < WINOGRAD_PRODUCTS; part++)
+    parts[part] = Matrix(kernels, transformed[part].data(), outputs, 3 * inputs);
 }
 
 namespace {
@@ -107,7 +109,7 @@ class Reader {
     outer.insert(outer.end(), weights + 3 * square, weights + 4 * square);
     outer_bias.insert(outer_bias.end(), bias + 3L * c, bias + all);
     block.queries_gate = {scaled(outer.data(), scale, 2 * c), outer_bias};
-    block.lepe = depthwise(name + ".attention.lepe", c, 5, 5, true);
+    block.lepe = depthwise(name + ".attention.lepe", c, LEPE_SIZE, LEPE_SIZE, true);
     block.projection = {matrix(name + ".attention.proj", c, c), vector(name + ".attention.proj.bias", c)};
     const int hidden = block.hidden = static_cast<int>(FEED_FORWARD_FACTOR * c);
     block.project_in = scaled(find(name + ".ffn.project_in.weight", {2L * hidden, c, 1, 1}),
@@ -119,7 +121,7 @@ class Reader {
 
   Stage stage(const std::string& name, int channels, int level, int blocks) const {
     Stage stage;
-    const int c = stage.channels = channels * (level + 1), g = c / 8;
+    const int c = stage.channels = channels * (level + 1), g = c / BRANCH_DIVISOR;
     stage.level = level;
     const std::string embedding = name + ".embedding.";
     stage.pointwise = matrix(embedding + "pointwise", c, c);

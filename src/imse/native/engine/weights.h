@@ -32,7 +32,7 @@ struct Winograd {
   Winograd() = default;
   Winograd(const Kernels& kernels, const float* weights, int outputs, int inputs);
 
-  Matrix parts[6];
+  Matrix parts[WINOGRAD_PRODUCTS];
   std::vector<float> bias;
 };
 

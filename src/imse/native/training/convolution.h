@@ -145,7 +145,7 @@ using IDConv = BasicIDConv<const float>;
 using IDConvGradient = BasicIDConv<float>;
 
 static inline void idconv(ConstMap x, const IDConv& weights, Map out) {
-  const int group = x.channels / 8, first = x.channels - 3 * group;
+  const int group = x.channels / BRANCH_DIVISOR, first = x.channels - 3 * group;
   convolution(x, {1, 1}, weights.pointwise, nullptr, out);
   for (int i = 0; i < group; i++) {
     const int square = first + i, frequency = square + group, time = frequency + group;
@@ -158,7 +158,7 @@ static inline void idconv(ConstMap x, const IDConv& weights, Map out) {
 static inline void idconv_gradient(ConstMap x, const IDConv& weights, ConstMap of_out, Map of_x,
                                    const IDConvGradient& gradient) {
   Scratch scratch;
-  const int group = x.channels / 8, filtered = 3 * group, first = x.channels - filtered;
+  const int group = x.channels / BRANCH_DIVISOR, filtered = 3 * group, first = x.channels - filtered;
   const long size = x.size();
   // The map between the two convolutions, in its last channels, and its gradient in all; beside it that of the output.
   const Map inner{scratch.take(filtered * size), filtered, x.frames, x.bins};

@@ -188,12 +188,15 @@ struct ActivationGradient {
   }
 };
 
+// Products for the gradient of a layer's weights are added for so many frames at once that they have so many bins.
+constexpr int BINS_AT_ONCE = 512;
+
 // Gradient of a dense block. `of_x` and `gradients` are written.
 static inline void dense_backward(ConstMap x, DenseLayers layers, const float* sums, const float* stats,
                                   ConstMap of_out, Map of_x, DenseGradients gradients) {
   const BasicDenseBlock<const float> block(x, layers, sums, stats);
   const int channels = x.channels, frames = x.frames, bins = x.bins, depth = layers.depth;
-  const int together = bins < 512 ? 512 / bins : 1;  // frames whose products for the weights are added at once
+  const int together = bins < BINS_AT_ONCE ? BINS_AT_ONCE / bins : 1;
   Scratch block_scratch;
   // Of the activations of all layers but the last.
   const Map of_layers{block_scratch.take((depth - 1) * channels * x.size()), (depth - 1) * channels, frames, bins};

@@ -15,7 +15,7 @@ struct BasicMala {
   Float* norm;       // [channels]
   Float* qkvo;       // [4 channels, channels]
   Float* qkvo_bias;  // [4 channels]
-  Float* lepe;       // [channels, 5, 5]
+  Float* lepe;       // [channels, LEPE_SIZE, LEPE_SIZE]
   Float* lepe_bias;  // [channels]
   Float* proj;       // [channels, channels]
   Float* proj_bias;  // [channels]
@@ -67,7 +67,9 @@ struct RotaryTable {
 };
 
 // Parts of qkvo's channels.
-enum Part { QUERIES, KEYS, VALUES, GATES };
+enum Part { QUERIES, KEYS, VALUES, GATES, PARTS };
+
+constexpr long LEPE_TAPS = LEPE_SIZE * LEPE_SIZE;
 
 // What forward and gradient begin with: the norm, and queries, keys, values and gates from it.
 class MalaInputs {
@@ -77,7 +79,7 @@ class MalaInputs {
     const long rows = static_cast<long>(x.frames) * x.channels;
     normed_ = row_list(scratch, scratch.take(rows * x.bins), static_cast<int>(rows), x.bins);
     rates_ = scratch.take(x.size());
-    for (int part = 0; part < 4; part++)  // the norm's weight taken in
+    for (int part = 0; part < PARTS; part++)  // the norm's weight taken in
       packed_[part] = pack(scratch, x.channels, x.channels, [&](int m, int k) {
         return weights.qkvo[(static_cast<long>(part) * x.channels + m) * x.channels + k] * weights.norm[k];
       });
@@ -105,13 +107,13 @@ class MalaInputs {
   // LePE of a channel at the bins from f on, as a function of f.
   auto local(int t, int c) const {
     struct Local {
-      const float* rows[5];
+      const float* rows[LEPE_SIZE];
       const float* weight;
       float bias;
-      IMSE_INLINE Vec operator()(int f) const { return depthwise<5, 5>(rows, weight, f) + bias; }
+      IMSE_INLINE Vec operator()(int f) const { return depthwise<LEPE_SIZE, LEPE_SIZE>(rows, weight, f) + bias; }
     };
-    Local local{{}, weights_.lepe + 25L * c, weights_.lepe_bias[c]};
-    for (int i = 0; i < 5; i++) local.rows[i] = values.read(t - 2 + i, c);
+    Local local{{}, weights_.lepe + LEPE_TAPS * c, weights_.lepe_bias[c]};
+    for (int i = 0; i < LEPE_SIZE; i++) local.rows[i] = values.read(t + i - LEPE_SIZE / 2, c);
     return local;
   }
 
@@ -127,7 +129,7 @@ class MalaInputs {
 
   const ConstMap x_;
   const Mala& weights_;
-  const float* packed_[4];
+  const float* packed_[PARTS];
   float** normed_;
   float* rates_;
 };

@@ -165,22 +165,23 @@ class MalaBackward {
   // ---- From sums and LePE to keys and values, and on to x ----
 
   void to_input() {
-    const long matrix = 4L * channels_ * channels_;
-    Vec *lepe = vectors(25L * channels_), *qkvo = vectors(matrix), *qkvo_bias = vectors(4L * channels_);
-    const float* of_qkvo = pack(scratch_, channels_, 4 * channels_,
+    const int outputs = PARTS * channels_;
+    const long matrix = static_cast<long>(outputs) * channels_;
+    Vec *lepe = vectors(LEPE_TAPS * channels_), *qkvo = vectors(matrix), *qkvo_bias = vectors(outputs);
+    const float* of_qkvo = pack(scratch_, channels_, outputs,
                                 [&](int m, long k) { return weights_.qkvo[k * channels_ + m] * weights_.norm[m]; });
     const MalaSums of_sums(of_sums_.products, channels_);
     const float** of_keys = pack_heads(of_sums, false);
     const float** of_values = pack_heads(of_sums, true);
     float **of_key_rows = gates_, **of_value_rows = linear_, **of_normed = of_gated_;  // whose work is done
-    const float** of_rows = scratch_.take<const float*>(4L * channels_);
+    const float** of_rows = scratch_.take<const float*>(outputs);
     for (int t = 0; t < x_.frames; t++) {
       inputs_.positive(KEYS, t, positive_);
       for (int c = 0; c < channels_; c++) {
-        const float* g[5];
-        for (int i = 0; i < 5; i++) g[i] = of_local_.read(t + 2 - i, c);
-        depthwise_gradient<5, 5>(g, inputs_.values.read(t, c), weights_.lepe + 25L * c, bins_, of_value_rows[c],
-                                 lepe + 25L * c);
+        const float* g[LEPE_SIZE];
+        for (int i = 0; i < LEPE_SIZE; i++) g[i] = of_local_.read(t + LEPE_SIZE / 2 - i, c);
+        depthwise_gradient<LEPE_SIZE, LEPE_SIZE>(g, inputs_.values.read(t, c), weights_.lepe + LEPE_TAPS * c, bins_,
+                                                 of_value_rows[c], lepe + LEPE_TAPS * c);
       }
       for (int h = 0; h < heads_; h++)
         to_keys_values(t, h * HEAD_SIZE, of_keys[h], of_values[h], of_key_rows, of_value_rows);
@@ -190,16 +191,14 @@ class MalaBackward {
         of_rows[VALUES * channels_ + c] = of_value_rows[c];
         of_rows[GATES * channels_ + c] = row(of_gates_, t, c);
       }
-      for (int m = 0; m < 4 * channels_; m++) add_row(of_rows[m], bins_, qkvo_bias + m);
-      outer(of_rows, 4 * channels_, inputs_.normed(t), channels_, bins_, qkvo);
-      product(of_rows, 4 * channels_, bins_, of_qkvo, channels_,
-              [&](int m, int f, Vec y) { store(of_normed[m] + f, y); });
+      for (int m = 0; m < outputs; m++) add_row(of_rows[m], bins_, qkvo_bias + m);
+      outer(of_rows, outputs, inputs_.normed(t), channels_, bins_, qkvo);
+      product(of_rows, outputs, bins_, of_qkvo, channels_, [&](int m, int f, Vec y) { store(of_normed[m] + f, y); });
       channel_norm_gradient(x_.frame(t), of_normed, inputs_.rates(t), of_out_.frame(t), of_x_.frame(t));
     }
-    normed_weight_gradient(qkvo, 4 * channels_, channels_, weights_.norm, weights_.qkvo, gradient_.norm,
-                           gradient_.qkvo);
-    write(qkvo_bias, 4L * channels_, gradient_.qkvo_bias);
-    write(lepe, 25L * channels_, gradient_.lepe);
+    normed_weight_gradient(qkvo, outputs, channels_, weights_.norm, weights_.qkvo, gradient_.norm, gradient_.qkvo);
+    write(qkvo_bias, outputs, gradient_.qkvo_bias);
+    write(lepe, LEPE_TAPS * channels_, gradient_.lepe);
   }
 
   // One head: to its keys, before the feature map; added to what its values have from LePE.

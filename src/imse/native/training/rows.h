@@ -131,8 +131,9 @@ static inline __attribute__((always_inline)) Vec depthwise(const float* const* r
   return sum;
 }
 
-// Rows of a kernel whose sums fit in the registers at once.
-static constexpr int rows_at_once(int tall, int wide) { return WIDTH == 16 || tall * wide <= 11 ? tall : 1; }
+// Rows of a kernel whose sums fit in the registers at once: of those, AVX-512 has 32, AVX2 and SSE 16.
+constexpr int MOST_SUMS = WIDTH == 16 ? 25 : 11;
+static constexpr int rows_at_once(int tall, int wide) { return tall * wide <= MOST_SUMS ? tall : 1; }
 
 // Its gradient. `g` [TALL_KERNEL] are the rows of the result's gradient to which the taps lead from the row `x`; the
 // gradient with respect to `x` is written, that of the weights is added to `of_weight`, lane by lane.

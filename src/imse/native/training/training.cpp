@@ -5,8 +5,6 @@
 // only the frames that its convolutions reach are kept.
 //
 // Maps are [channels, frames, bins] with bins a multiple of 16, contiguous float32.
-#include <exception>
-
 #include "bins.h"
 #include "convolution.h"
 #include "dense.h"
@@ -21,18 +19,18 @@
 #define NAMED(isa, name) JOINED(isa, name)
 #define KERNEL(name)                                                                                               \
   extern "C" __attribute__((visibility("default"))) int NAMED(ISA, name)(const int* sizes, const float* const* in, \
-                                                                         float* const* out)
+                                                                         float* const* out) noexcept
 
 namespace imse::ISA {
 namespace {
 
 // Call a function: 0, or 1 where it throws. All that it can throw is std::bad_alloc.
 template <class Function>
-int guarded(const Function& function) {
+int guarded(const Function& function) noexcept {
   try {
     function();
     return 0;
-  } catch (const std::exception&) {
+  } catch (...) {
     return 1;
   }
 }

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from imse.nn.constants import BINS_MULTIPLE, HEAD_SIZE, LEVELS
+from imse.native import BINS_MULTIPLE
+from imse.nn.constants import HEAD_SIZE, LEVELS
 from imse.nn.decoders import Expand
 from imse.nn.dense import DenseBlock
 from imse.nn.idconv import IDConv
@@ -92,14 +93,15 @@ def dense_block(x: Tensor, block: DenseBlock) -> Tensor:
     shape, depth = x.shape[1:], len(block.layers)
     # Kept are the output of each layer's convolution, and the two moments of each of its channels.
     call = _Call("dense", (*shape, depth), shape, ((depth, *shape), (depth, shape[0], 2)))
-    # Of each layer: weight and bias of the convolution, weight and bias of the norm, slopes.
-    return _apply(call, x, *block.layers.parameters())
+    names = ("0.weight", "0.bias", "1.weight", "1.bias", "2.weight")  # of convolution, norm and PReLU
+    return _apply(call, x, *(layer.get_parameter(name) for layer in block.layers for name in names))
 
 
 def norm_prelu(x: Tensor, norm: nn.Module, prelu: nn.Module) -> Tensor:
     """``prelu(norm(x))`` of an affine `torch.nn.InstanceNorm2d` and a `torch.nn.PReLU`, on maps [B, c, T, F]."""
     call = _Call("norm_prelu", x.shape[1:], x.shape[1:], ((x.shape[1], 2),))
-    return _apply(call, x, *norm.parameters(), *prelu.parameters())
+    parameters = norm.get_parameter("weight"), norm.get_parameter("bias"), prelu.get_parameter("weight")
+    return _apply(call, x, *parameters)
 
 
 def feed_forward(x: Tensor, norm: ChannelNorm, ffn: GatedFeedForward) -> Tensor:

@@ -32,7 +32,7 @@ def prepare() -> str | None:
         with FileLock(path.with_suffix(".lock")):
             # Another process may have compiled it meanwhile. A file that cannot be loaded is replaced.
             if _open(path) is None:
-                build_training(path, native.kernels())
+                build_training(path, native.instruction_set())
         ctypes.CDLL(str(path))
     except (CompilationError, OSError, ImseError) as error:
         return _one_line(str(error))
@@ -60,7 +60,7 @@ def run(
     Raises:
         MemoryError: The kernel cannot allocate its intermediate results.
     """
-    kernel = getattr(_library(), f"imse_{native.kernels()}_{name}")
+    kernel = getattr(_library(), f"imse_{native.instruction_set()}_{name}")
     dimensions = (ctypes.c_int * len(sizes))(*sizes)
     same = [None if tensor is None else tensor.data_ptr() for tensor in shared]
 

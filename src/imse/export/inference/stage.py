@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imse.export.inference.conv import convolution, depthwise
+from imse.export.inference.mala import InferenceMALA
 from imse.nn.constants import NORM_EPSILON
-from imse.nn.inference.conv import convolution, depthwise
-from imse.nn.inference.mala import InferenceMALA
 from imse.nn.mala import MALA
 from imse.nn.stage import Block, GatedFeedForward
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from imse.cost import FRAMES_PER_SECOND, Cost, costs, real_time_factors, state_bytes
 from imse.nn import IMSE, MUSE, Network, NetworkConfig
-from imse.nn.cost import FRAMES_PER_SECOND, Cost, costs, real_time_factors, state_bytes
 
 POSITIONS = FRAMES_PER_SECOND * 128
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imse.export.inference.conv import convolution, depthwise
 from imse.nn.constants import HEAD_SIZE
-from imse.nn.inference.conv import convolution, depthwise
 from imse.nn.mala import MALA, rectify
 
 

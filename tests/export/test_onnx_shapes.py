@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from imse.export.onnx_shapes import settle_shapes
 from imse.signal.spectrum import Floats
-from imse.weights.onnx_shapes import settle_shapes
 
 
 def model(shape: str) -> onnx.ModelProto:

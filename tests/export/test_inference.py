@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imse.export.inference import inference_form
 from imse.nn import Network, NetworkConfig
-from imse.nn.inference import inference_form
 from imse.nn.parts import ATTENTIONS, EMBEDDINGS
 
 

@@ -1,6 +1,6 @@
-"""Draw docs/architecture.svg from the network itself: sizes and parameters are read off its modules.
+"""Draw docs/network_picture.svg from the network itself: sizes and parameters are read off its modules.
 
-python docs/architecture.py
+python docs/network_picture.py
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imse.export.inference.conv import convolution
+from imse.export.inference.dense import InferenceDenseBlock, InferencePReLU
 from imse.nn.decoders import Expand, MagnitudeDecoder, PhaseDecoder
-from imse.nn.inference.conv import convolution
-from imse.nn.inference.dense import InferenceDenseBlock, InferencePReLU
 
 
 def _doubling(expand: Expand) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imse.export.inference.conv import convolution
 from imse.nn.dense import ConvNormPReLU, DenseBlock
-from imse.nn.inference.conv import convolution
 
 
 class InferencePReLU(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from imse.export.inference.conv import depthwise
 from imse.nn.idconv import IDConv
-from imse.nn.inference.conv import depthwise
 
 
 class InferenceIDConv(nn.Sequential):

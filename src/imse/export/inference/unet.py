@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from imse.nn.inference.conv import convolution
+from imse.export.inference.conv import convolution
 from imse.nn.unet import Down
 
 

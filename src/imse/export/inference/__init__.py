@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from imse.export.inference.decoders import InferenceMagnitudeDecoder, InferencePhaseDecoder
+from imse.export.inference.dense import InferenceConvNormPReLU, InferenceDenseBlock
+from imse.export.inference.idconv import InferenceIDConv
+from imse.export.inference.stage import InferenceBlock
+from imse.export.inference.unet import InferenceDown
 from imse.nn.decoders import MagnitudeDecoder, PhaseDecoder
 from imse.nn.dense import ConvNormPReLU, DenseBlock
 from imse.nn.idconv import IDConv
-from imse.nn.inference.decoders import InferenceMagnitudeDecoder, InferencePhaseDecoder
-from imse.nn.inference.dense import InferenceConvNormPReLU, InferenceDenseBlock
-from imse.nn.inference.idconv import InferenceIDConv
-from imse.nn.inference.stage import InferenceBlock
-from imse.nn.inference.unet import InferenceDown
 from imse.nn.network import Network
 from imse.nn.stage import Block
 from imse.nn.unet import Down

@@ -19,12 +19,12 @@ import onnxruntime
 import torch
 
 from imse.atomic_write import atomic_write
-from imse.engine.onnx import INPUTS, OUTPUTS
-from imse.nn.inference import inference_form
+from imse.export import INPUTS, OUTPUTS
+from imse.export.inference import inference_form
+from imse.export.onnx_shapes import settle_shapes
 from imse.nn.network import Network
 from imse.signal.spectrum import Floats
 from imse.weights import CONFIG_KEY
-from imse.weights.onnx_shapes import settle_shapes
 
 OPSET = 17
 
@@ -32,8 +32,7 @@ OPSET = 17
 def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network as ONNX, whole or not at all.
 
-    Inputs ``magnitude`` and ``phase`` and outputs ``enhanced_magnitude`` and ``enhanced_phase`` are float32 [batch,
-    bins, frames] with free batch and frames, as in `Network.forward`.
+    `imse.export.INPUTS` and `OUTPUTS` name its inputs and outputs, which are those of `Network.forward`.
 
     Args:
         network: The network, in any mode. It is exported in evaluation mode.
@@ -52,7 +51,8 @@ def export_onnx(network: Network, path: str | Path, metadata: Mapping[str, str] 
     settle_shapes(model, [_example(network, 2, 12), _example(network, 3, 20)])
     _strip(model)
     config = json.dumps(asdict(network.config))
-    onnx.helper.set_model_props(model, {**(metadata or {}), CONFIG_KEY: config})
+    # Sorted, so that the same network is the same file: metadata come from safetensors in any order.
+    onnx.helper.set_model_props(model, dict(sorted({**(metadata or {}), CONFIG_KEY: config}.items())))
     with atomic_write(Path(path)) as file:
         file.write(model.SerializeToString())
 

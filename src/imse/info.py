@@ -13,7 +13,7 @@ from imse.weights import CONFIG_KEY, PARENTS_KEY
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
 
-# Metadata that every weights file should have; further metadata is printed after it.
+# Metadata keys shown first, as every weights file should have them; others follow.
 _ORIGIN = ("license", "training_data")
 # From the baseline to IMSE: attention, embedding.
 _FAMILY = {
@@ -22,8 +22,7 @@ _FAMILY = {
     "MALA + DE": ("mala", "de"),
     "IMSE": ("mala", "idconv"),
 }
-# Parameters of the selective fusions, which only the published code has; they have no effect (see
-# `imse.weights.upstream`).
+# Parameters of the selective fusions, which only the published code has; they have no effect (see `imse.upstream`).
 _SELECTIVE_FUSION = 1_607
 
 Rows = list[Sequence[str]]
@@ -42,12 +41,12 @@ def describe(weights: Path) -> str:
     """
     if weights.suffix == ".onnx":
         metadata = _onnx_metadata(weights)
-        return _table(_facts(weights, _config(metadata.pop(CONFIG_KEY), weights), metadata))
+        return _table(_facts(weights, _onnx_config(metadata.pop(CONFIG_KEY), weights), metadata))
 
     from dataclasses import asdict
 
     from imse.checkpoint import load_with_metadata
-    from imse.nn.cost import costs
+    from imse.cost import costs
 
     network, metadata = load_with_metadata(weights)
     parts: Rows = [("", "parameters", "GMAC per second")]
@@ -58,10 +57,10 @@ def describe(weights: Path) -> str:
 def compare() -> str:
     """A table of the network family at the published size. The real-time factors in it are measured by this call.
 
-    `imse.nn.cost.costs` defines the parts and what is counted in each.
+    `imse.cost.costs` defines the parts and what is counted in each.
     """
+    from imse.cost import costs, real_time_factors, state_bytes
     from imse.nn import NetworkConfig
-    from imse.nn.cost import costs, real_time_factors, state_bytes
 
     configs = [NetworkConfig(attention=attention, embedding=embedding) for attention, embedding in _FAMILY.values()]
     networks = [costs(config) for config in configs]
@@ -98,25 +97,11 @@ def network_config(weights: Path) -> NetworkConfig:
         OSError: The file cannot be read.
         ModuleNotFoundError: torch is not installed.
     """
-    from imse.checkpoint import load
-    from imse.nn import NetworkConfig
+    from imse.checkpoint import load, parse_config
 
     if weights.suffix == ".onnx":
-        try:
-            return NetworkConfig(**_config(_onnx_metadata(weights)[CONFIG_KEY], weights))
-        except (TypeError, ValueError) as error:
-            raise ImseError(f"{weights}: unusable network configuration: {error}") from error
+        return parse_config(_onnx_metadata(weights)[CONFIG_KEY], weights)
     return load(weights).config
-
-
-def _config(text: str, weights: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(text)
-    except (RecursionError, ValueError) as error:
-        raise ImseError(f"{weights}: unusable network configuration: {error}") from error
-    if not isinstance(config, dict):
-        raise ImseError(f"{weights}: unusable network configuration: not a table")
-    return config
 
 
 def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]) -> Rows:
@@ -124,17 +109,31 @@ def _facts(weights: Path, config: Mapping[str, Any], metadata: Mapping[str, str]
     rows: Rows = [
         ("weights", f"{weights} ({weights.stat().st_size / 1e6:.1f} MB)"),
         ("network", ", ".join(f"{name} {value}" for name, value in config.items())),
-        *((name.replace("_", " "), _mean(value) if name == PARENTS_KEY else value) for name, value in stated.items()),
+        *(
+            (name.replace("_", " "), _parents_text(value) if name == PARENTS_KEY else value)
+            for name, value in stated.items()
+        ),
     ]
-    return [[printable(cell) for cell in row] for row in rows]
+    return [tuple(map(printable, row)) for row in rows]
 
 
-def _mean(parents: str) -> str:
+def _parents_text(parents: str) -> str:
     """What `imse.weights.average` wrote of the parents, for people."""
     try:
         return ", ".join(f"{parent['share']:.3g} of {parent['name']}" for parent in json.loads(parents))
     except (KeyError, RecursionError, TypeError, ValueError):
         return parents
+
+
+def _onnx_config(text: str, weights: Path) -> dict[str, Any]:
+    """The network's configuration, as it is stated: what it means is known to torch's network alone."""
+    try:
+        config = json.loads(text)
+    except (RecursionError, ValueError) as error:
+        raise ImseError(f"{weights}: unusable network configuration: {error}") from error
+    if not isinstance(config, dict):
+        raise ImseError(f"{weights}: unusable network configuration: not a table")
+    return config
 
 
 def _onnx_metadata(weights: Path) -> dict[str, str]:
