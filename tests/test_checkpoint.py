@@ -194,3 +194,9 @@ def test_a_safetensors_file_of_something_else(ours: Path, config: str | None, me
     with pytest.raises(CheckpointError, match=re.escape(f"other.safetensors: {message}")) as caught:
         load(ours.with_name("other.safetensors"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_more_blocks_than_tensors_is_not_built(ours: Path) -> None:
+    save_file(load_file(ours), ours, {CONFIG_KEY: '{"channels": 8, "blocks": 1000000000}'})
+    with pytest.raises(CheckpointError, match="1000000000 blocks of"):
+        load(ours)

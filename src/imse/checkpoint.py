@@ -53,6 +53,9 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
         tensors, config = renamed(published), config_of(published)
     else:
         config = parse_config(metadata.pop(CONFIG_KEY, None), path)
+    if config.blocks > len(tensors):  # every block has several: so many would take for ever to build
+        count = f"{config.blocks} blocks of {len(tensors)} tensors"
+        raise CheckpointError(f"{path}: unusable network configuration: {count}")
     network = _unfilled(config, path)
     _check_names(tensors, network.state_dict(), path)
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imse.cli.output import refuse_existing
-from imse.errors import ImseError
+from imse.errors import ImseError, printable
 
 
 def average(
@@ -41,4 +41,4 @@ def average(
             raise ImseError(f"--set takes KEY=TEXT, not '{fact}'")
         metadata[key] = text
     write_average(files, output, shares, metadata)
-    typer.echo(f"{output}: mean of {len(files)} files")
+    typer.echo(f"{printable(str(output))}: mean of {len(files)} files")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imse.cli.output import refuse_existing
+from imse.errors import printable
 
 
 def convert(
@@ -24,4 +25,4 @@ def convert(
     refuse_existing(output, overwrite)
     network, metadata = checkpoints.load_with_metadata(checkpoint)
     checkpoints.save(network, output, metadata)
-    typer.echo(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
+    typer.echo(f"{printable(str(output))}: {sum(p.numel() for p in network.parameters()):,} parameters")

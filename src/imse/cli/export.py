@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imse.cli.output import refuse_existing
+from imse.errors import printable
 
 
 def export(
@@ -25,4 +26,4 @@ def export(
     refuse_existing(output, overwrite)
     network, metadata = load_with_metadata(weights)
     export_onnx(network, output, metadata)
-    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{printable(str(output))}: {output.stat().st_size / 1e6:.1f} MB")
