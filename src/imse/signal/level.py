@@ -24,9 +24,9 @@ class Levelling:
     """A gain over time that brings the level of a segment to within a range.
 
     The level at a frame of 20 ms is a quantile of the power in the frames up to it, or in those from it on, whichever
-    is lower: it follows a step at once, and passes over pauses that are shorter than a window. A frame that exceeds this
-    level by more than the range, as a burst does, counts with its own power less the range. Parts within the range of
-    the segment's level are left as they are, others are brought to its border.
+    is lower: it follows a step at once, and passes over pauses that are shorter than a window. A frame that exceeds
+    this level by more than the range, as a burst does, counts with its own power less the range. Parts within the range
+    of the segment's level are left as they are, others are brought to its border.
 
     The gain depends on the segment alone, so it needs no pass over the whole recording.
 
@@ -37,8 +37,8 @@ class Levelling:
         deepest_db: What is further below the level of the segment counts as this.
     """
 
-    range_db: float = 6.0
-    window: int = 24
+    range_db: float = 8.0
+    window: int = 16
     quantile: float = 0.9
     deepest_db: float = 50.0
 
