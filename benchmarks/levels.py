@@ -67,12 +67,12 @@ RULES: dict[str, Rule] = {
     "recording, with DC": one_gain,
     "recording": one_gain,
     "segment": lambda _: lambda segments: one_gain(segments)(segments),
-    "levelled, 6 dB, 0.96 s": levelled(6, 48),
-    "levelled, 6 dB, 0.48 s": levelled(6, 24),
-    "levelled, 6 dB, 0.32 s": levelled(6, 16),
-    "levelled, 6 dB, 0.24 s": levelled(6, 12),
     "levelled, 3 dB, 0.32 s": levelled(3, 16),
+    "levelled, 6 dB, 0.32 s": levelled(6, 16),
+    "levelled, 8 dB, 0.32 s": levelled(8, 16),
     "levelled, 10 dB, 0.32 s": levelled(10, 16),
+    "levelled, 8 dB, 0.24 s": levelled(8, 12),
+    "levelled, 8 dB, 0.48 s": levelled(8, 24),
 }
 
 

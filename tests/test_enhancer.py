@@ -103,6 +103,56 @@ def test_the_level_does_not_matter(small: Enhancer, recording: Floats, level: fl
     np.testing.assert_array_equal(louder / np.float32(level), small.enhance(recording, 16_000))
 
 
+def test_direct_current_does_not_matter(published: Enhancer, recording: Floats) -> None:
+    """The output has none of it, and is else the same but for rounding."""
+    without = published.enhance(recording, 16_000)
+    assert snr_db(without, published.enhance(recording + np.float32(0.1), 16_000)) > 40
+
+
+def test_a_quiet_part_after_a_loud_one_is_enhanced_as_alone(published: Enhancer, recording: Floats) -> None:
+    """To 12 dB. With one gain for the recording, it would be 6 dB."""
+    alone = published.enhance(recording, 16_000)
+    after = published.enhance(np.concatenate([recording, recording / np.float32(100)]), 16_000)[len(recording) :]
+    assert snr_db(alone, 100 * after) > 10
+
+
+def test_a_burst_does_not_change_what_is_around_it(published: Enhancer, recording: Floats) -> None:
+    """It is the same to 21 dB. With one gain for the recording, it would be to 14 dB."""
+    quiet = recording / np.float32(10)
+    middle, around = len(quiet) // 2, 800
+    with_burst = quiet.copy()
+    with_burst[middle : middle + 160] = np.random.default_rng(0).uniform(-1, 1, 160)
+    rest = np.delete(np.arange(len(quiet)), np.arange(middle - around, middle + 160 + around))
+    alone, beside = (published.enhance(x, 16_000)[rest] for x in (quiet, with_burst))
+    assert snr_db(alone, beside) > 18
+
+
+@given(
+    loudest=st.sampled_from([1e-35, 1e-6, 1.0, 1e36]),
+    parts=st.lists(st.tuples(st.integers(1, 20_000), st.floats(-90, 0), st.floats(-1, 1)), min_size=1, max_size=5),
+)
+@settings(deadline=None, max_examples=15)
+def test_no_window_becomes_louder(small: Enhancer, loudest: float, parts: list[tuple[int, float, float]]) -> None:
+    """Parts of any levels with any direct current: the output is finite and, over 0.4 s, at most 0.5 dB louder."""
+    draw = np.random.default_rng(0)
+    noise = [10 ** (level_db / 20) * (draw.uniform(-1, 1, samples) + dc) for samples, level_db, dc in parts]
+    x = (loudest * np.concatenate(noise)).astype(np.float32)
+    y = small.enhance(x, 16_000)
+    assert np.isfinite(y).all()
+    before, after = (np.cumsum(np.square(signal, dtype=np.float64)) for signal in (x, y))
+    window = min(len(x) - 1, 6_400)
+    powers = before[window:] - before[:-window], after[window:] - after[:-window]
+    assert (powers[1] <= 10 ** (0.6 / 10) * powers[0] + 1e-9 * before[-1]).all()
+
+
+def test_arrays_and_files_of_changing_level_agree(small: Enhancer, recording: Floats, tmp_path: Path) -> None:
+    x = np.concatenate([recording, recording / np.float32(100), recording])
+    soundfile.write(tmp_path / "in.wav", x, 44_100, "FLOAT")
+    small.enhance_file(tmp_path / "in.wav", tmp_path / "out.wav")
+    y, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    np.testing.assert_array_equal(y, small.enhance(x, 44_100))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_not_finite(small: Enhancer, bad: float) -> None:
     with pytest.raises(ImseError, match="NaN or infinite"):
