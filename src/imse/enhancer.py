@@ -236,7 +236,8 @@ class Enhancer:
                 raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
             waveform = enhanced.waveform / gain
             if self._levelling:
-                waveform *= limiting_gain(noisy, waveform)
+                # Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
+                waveform *= np.minimum(limiting_gain(noisy, waveform), limiting_gain(inputs[rows], waveform))
             parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]

@@ -57,7 +57,7 @@ def test_a_burst_does_not_lower_the_rest() -> None:
     gain = Levelling().gain(signal)
     rest = np.delete(gain * signal, np.arange(SEGMENT - 480, SEGMENT + 640), axis=1)
     assert rms_db(rest) > -3
-    assert rms_db((gain * signal)[:, burst]) < 20
+    assert rms_db((gain * signal)[:, burst]) < 22
     assert rms_db(signal[:, burst]) == pytest.approx(40, abs=1)
 
 
