@@ -63,6 +63,7 @@ def test_overrides_go_over_the_file(path: Path) -> None:
         ("mixing.pure_noise=-0.1", "mixing.pure_noise"),
         ("mixing.snr_db=[10, 0]", "mixing.snr_db"),
         ("mixing.babble_voices=[0, 3]", "mixing.babble_voices"),
+        ("network.bins=128", r"network\.bins must be 256"),
         ("mixing.shortest_segment=509", "mixing.shortest_segment"),
         ("mixing.shortest_segment=40_000", "optim.segment_samples"),
         ("loss.phase=-1", "loss.phase"),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from imse.errors import printable
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="A recipe: a TOML file, see recipes/ and docs/training.md.")],
@@ -36,4 +38,4 @@ def train(
     finally:
         run.trainer.close()
     if fabric.is_global_zero:
-        typer.echo(f"{best}: after {run.trainer.step:,} steps")
+        typer.echo(f"{printable(str(best))}: after {run.trainer.step:,} steps")

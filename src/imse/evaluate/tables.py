@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from imse.errors import printable
 from imse.evaluate.delays import describe_delays
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.results import Comparison, Evaluation, Summary, System
@@ -23,7 +24,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table | Text]:
             yield _cells(evaluation, system)
     yield from _comparisons(evaluation)
     for note in notes(evaluation):
-        yield Text(note)
+        yield Text(printable(note))
 
 
 def title(measure: str) -> str:
@@ -60,7 +61,9 @@ def _files(count: int) -> str:
 
 def _table(title: str, text: str, numbers: Sequence[str]) -> Table:
     # As Text: the names of folders are no markup.
-    table = Table(title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(
+        title=Text(printable(title), "bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
+    )
     table.add_column(text, vertical="bottom", no_wrap=True)
     for name in numbers:
         table.add_column(Text(name), justify="right", vertical="bottom", overflow="fold")
@@ -68,7 +71,7 @@ def _table(title: str, text: str, numbers: Sequence[str]) -> Table:
 
 
 def _means(evaluation: Evaluation) -> Table:
-    names = [system.name for system in evaluation.systems]
+    names = [printable(system.name) for system in evaluation.systems]
     table = _table(f"{_files(len(evaluation.pairs))}: mean [95 % interval]", "measure", names)
     for measure in evaluation.measures:
         summaries = [evaluation.summary(system, measure) for system in evaluation.systems]

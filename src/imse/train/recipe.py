@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from imse.errors import ImseError
 from imse.nn import NetworkConfig
-from imse.signal.spectrum import N_FFT
+from imse.signal.spectrum import BINS, N_FFT
 
 Limits = TypeVar("Limits", tuple[float, float], tuple[int, int])
 
@@ -267,6 +267,8 @@ class Recipe:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
+        if self.network.bins != BINS:
+            raise ValueError(f"network.bins must be {BINS}, the bins of the spectrum that training computes")
         shortest, longest = self.mixing.shortest_segment, self.optim.segment_samples
         if shortest and not N_FFT <= shortest <= longest:
             raise ValueError(
