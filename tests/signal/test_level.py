@@ -56,8 +56,8 @@ def test_a_burst_does_not_lower_the_rest() -> None:
     signal[:, burst] *= 100
     gain = Levelling().gain(signal)
     rest = np.delete(gain * signal, np.arange(SEGMENT - 480, SEGMENT + 640), axis=1)
-    assert rms_db(rest) > -3
-    assert rms_db((gain * signal)[:, burst]) < 22
+    assert rms_db(rest) > -4  # with one gain, -14
+    assert rms_db((gain * signal)[:, burst]) < 2 * RANGE_DB + 6
     assert rms_db(signal[:, burst]) == pytest.approx(40, abs=1)
 
 
