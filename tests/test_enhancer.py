@@ -20,10 +20,12 @@ from safetensors.numpy import load_file
 
 import imse
 from imse import Enhancer, native
+from imse.checkpoint import save
 from imse.engine import AUTO, ENGINES, open_engine
 from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
+from imse.nn import Network, NetworkConfig
 from imse.signal.segments import OverlappingSegments
 from imse.signal.spectrum import analyse
 
@@ -204,7 +206,7 @@ def test_weights_of_a_single_value_give_finite_samples_or_an_error_and_no_file(
 ) -> None:
     import torch
 
-    from imse.checkpoint import load, save
+    from imse.checkpoint import load
     from imse.export.onnx import export_onnx
 
     if engine == "native" and not native.available():
@@ -231,7 +233,7 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_them(
 ) -> None:
     import torch
 
-    from imse.checkpoint import load, save
+    from imse.checkpoint import load
     from imse.export.onnx import export_onnx
 
     network = load(small_weights)
@@ -361,6 +363,12 @@ def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:
     ]:
         with pytest.raises(ImseError, match=message):
             Enhancer(**({"weights": small_onnx} | arguments))  # type: ignore[operator]
+
+
+def test_torch_refuses_a_network_of_another_spectrum(tmp_path: Path) -> None:
+    save(Network(NetworkConfig(channels=8, blocks=1, bins=128)), tmp_path / "a.safetensors")
+    with pytest.raises(ImseError, match=r"a\.safetensors: a network of 128 bins; the spectrum has 256$"):
+        Enhancer(tmp_path / "a.safetensors", "torch")
 
 
 def test_attenuation_limit(small: Enhancer, light_weights: Path, recording: Floats) -> None:

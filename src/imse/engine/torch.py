@@ -8,9 +8,10 @@ import torch
 
 from imse.checkpoint import load
 from imse.engine.interface import Enhanced
+from imse.errors import ImseError
 from imse.nn import Network
 from imse.nn.spectrum import analyse, synthesise
-from imse.signal.spectrum import Floats
+from imse.signal.spectrum import BINS, Floats
 
 
 class TorchEngine:
@@ -26,6 +27,7 @@ class TorchEngine:
 
     Raises:
         CheckpointError: The file is not one.
+        ImseError: The network has another number of bins than the spectrum.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class TorchEngine:
         torch.set_num_threads(threads)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = (weights if isinstance(weights, Network) else load(weights)).to(self._device)
+        if (bins := self._network.config.bins) != BINS:
+            raise ImseError(f"{self.name}: a network of {bins} bins; the spectrum has {BINS}")
         self._precision = precision
         # What an accelerator is given at once keeps it busy for long; it is waited for only once a batch.
         self.batch = 1 if self._device.type == "cpu" else 32
