@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 # One test process per processor, of one thread each: threads of several would wait for each other at every operation.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Some tests interrupt their own process, which ignores that if the tests were started as a background job of a script.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest
