@@ -379,14 +379,19 @@ def start_and_wait_for_the_middle(
 ) -> subprocess.Popen[bytes]:
     """`imse enhance` in the middle of a file, waiting for its standard input to be closed.
 
-    By default Ctrl-C works, even if the tests themselves are a background job of a script, which ignores it.
+    By default Ctrl-C and hang-ups work, even if the tests themselves are a background job, or run by nohup.
     """
+
+    def dispositions() -> None:
+        signal.signal(signal.SIGINT, sigint)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     process = subprocess.Popen(
         [sys.executable, "-c", PAUSING, "enhance", *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),
+        preexec_fn=dispositions,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"in the middle\n"
