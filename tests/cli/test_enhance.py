@@ -509,10 +509,10 @@ def test_interrupted_while_waiting_for_standard_input(small_weights: Path, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory from /proc")
-def test_ten_minutes_in_400_megabytes(long: Path, light_weights: Path) -> None:
+def test_ten_minutes_in_400_megabytes(long: Path, small_weights: Path) -> None:
     code = rf"""
 from imse import Enhancer
-Enhancer({str(light_weights)!r}).enhance_file({str(long)!r}, {str(long.with_name("out.wav"))!r})
+Enhancer({str(small_weights)!r}).enhance_file({str(long)!r}, {str(long.with_name("out.wav"))!r})
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
