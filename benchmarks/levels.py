@@ -1,6 +1,7 @@
 """At which level the network is given a segment: PESQ and STOI of rules, on recordings whose level is not steady.
 
-    python benchmarks/levels.py RECIPE [--weights NAME|FILE] [--count 6] [--rules NAME ...]
+    python benchmarks/levels.py RECIPE [--weights NAME|FILE] [--count 6] [--kinds KIND ...] [--conditions NAME ...]
+        [--rules NAME ...]
 
 Voices and noises are those that the recipe holds out. PESQ and STOI are means over mixtures, scored one by one:
 
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from held_out import held_out
+from held_out import SNR_DB, held_out
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.evaluate.measures import score
@@ -71,6 +72,8 @@ RULES: dict[str, Rule] = {
     "levelled, 6 dB, 0.32 s": levelled(6, 16),
     "levelled, 8 dB, 0.32 s": levelled(8, 16),
     "levelled, 10 dB, 0.32 s": levelled(10, 16),
+    "levelled, 12 dB, 0.32 s": levelled(12, 16),
+    "levelled, 15 dB, 0.32 s": levelled(15, 16),
     "levelled, 8 dB, 0.24 s": levelled(8, 12),
     "levelled, 8 dB, 0.48 s": levelled(8, 24),
 }
@@ -101,7 +104,7 @@ def recordings(mixtures: dict[str, list[Utterance]]) -> Iterator[Recording]:
         for u in together:
             noisy, clean = (np.concatenate([x, x * gain]) for x in (u.noisy, u.clean))
             yield Recording(f"{level_db} dB", noisy, clean, [np.arange(len(u.noisy), len(noisy))])
-    for u in mixtures["denoised"]:
+    for u in mixtures.get("denoised", ()):
         noise = np.resize(u.noisy - u.clean, 8 * SAMPLE_RATE)
         pause = np.arange(len(u.noisy) + SAMPLE_RATE // 2, len(u.noisy) + len(noise))
         silence = np.zeros_like(noise)
@@ -138,10 +141,14 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--count", type=int, default=6, help="mixtures of each of two kinds")
+    parser.add_argument("--kinds", nargs="*", default=list(SNR_DB), help=f"of mixtures: {', '.join(SNR_DB)}")
+    parser.add_argument("--conditions", nargs="*", help="default: all of the above")
     parser.add_argument("--rules", nargs="*", default=["noisy", *RULES], help=f"of {', '.join(RULES)}")
     arguments = parser.parse_args()
     engine = open_engine(AUTO, arguments.weights, threads=1)
-    signals = list(recordings(held_out(arguments.recipe, arguments.count)))
+    mixtures = {kind: u for kind, u in held_out(arguments.recipe, arguments.count).items() if kind in arguments.kinds}
+    wanted = arguments.conditions
+    signals = [signal for signal in recordings(mixtures) if not wanted or signal.condition in wanted]
     conditions = list(dict.fromkeys(signal.condition for signal in signals))
     print("| level | " + " | ".join(conditions) + " |")
     print("|---" * (1 + len(conditions)) + "|", flush=True)

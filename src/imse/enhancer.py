@@ -30,7 +30,6 @@ from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.errors import ImseError
-from imse.processors import usable_threads
 from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
@@ -93,7 +92,6 @@ class Enhancer:
             raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
         if attenuation_limit_db is not None:
             attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
-        threads = usable_threads(threads)
         self._segmentation = SEGMENTATIONS[segments]()
         self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imse.errors import ImseError, UnsupportedWeightsError
-from imse.processors import processors
+from imse.processors import usable_threads
 from imse.weights import find
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def open_engine(name: str, weights: str | Path, threads: int) -> Engine:
         ImseError: Unknown engine or name, or weights that the engine cannot read.
         ModuleNotFoundError: The engine needs a package that is not installed.
     """
-    threads = min(threads, processors())  # more gain nothing, and libraries count them in 32 bits
+    threads = usable_threads(threads)  # libraries count them in 32 bits
     if name == AUTO:
         return _open_first(weights, threads)
     if name not in ENGINES:
