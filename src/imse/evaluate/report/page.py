@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from html import escape
@@ -98,10 +99,10 @@ def _card(evaluation: Evaluation, system: System, measure: str) -> str:
 
 
 def _means(evaluation: Evaluation) -> str:
-    rows = "".join(
-        _row(title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
+    rows = [
+        (title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
         for measure in evaluation.measures
-    )
+    ]
     return (
         "<h2>Means</h2><p>Over all files with a score, with the 95 % bootstrap interval. "
         "An arrow shows where better is.</p>"
@@ -177,16 +178,16 @@ def _cells(evaluation: Evaluation) -> str:
         for measure in evaluation.measures:
             summary = evaluation.summary(system, measure)
             means = [*summary.cells.values(), summary.mean_of_cells]
-            rows.append(_row(title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
-        table = _table(["measure", *heads, "mean of these"], "".join(rows))
+            rows.append((title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
+        table = _table(["measure", *heads, "mean of these"], rows)
         shown = "" if system is evaluation.noisy else " open"
         parts.append(f"<details{shown}><summary>{_key(system, colour)}</summary>{table}</details>")
     return "".join(parts)
 
 
 def _comparisons(evaluation: Evaluation) -> str:
-    rows = "".join(
-        _row(
+    rows = [
+        (
             title(measure),
             [
                 escape(comparison.second),
@@ -198,7 +199,7 @@ def _comparisons(evaluation: Evaluation) -> str:
         )
         for measure in evaluation.measures
         for comparison in evaluation.comparisons(measure)
-    )
+    ]
     if not rows:
         return ""
     heads = ["measure", "of", "over", "mean difference", "better in", "worse in"]
@@ -224,11 +225,16 @@ def _worst(evaluation: Evaluation) -> str:
     return "".join(parts)
 
 
-def _table(heads: list[str], rows: str, style: str = "") -> str:
+def _table(heads: list[str], rows: list[tuple[str, list[str]]], style: str = "") -> str:
+    """A table; on a phone, where the columns have no room, each cell has the head of its column beside it."""
     head = "".join(f"<th>{name}</th>" for name in heads)
-    table = f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    labels = [re.sub(r"<[^>]*>", "", name.replace("<br>", ", ")) for name in heads[1:]]
+    body = "".join(f"<tr><th>{escape(name)}</th>{_numbers(labels, cells)}</tr>" for name, cells in rows)
+    table = f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div class="wide card">{table}</div>'
 
 
-def _row(name: str, cells: list[str]) -> str:
-    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+def _numbers(labels: list[str], cells: list[str]) -> str:
+    return "".join(
+        f'<td data-head="{label}"><span>{cell}</span></td>' for label, cell in zip(labels, cells, strict=True)
+    )
