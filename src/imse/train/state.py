@@ -10,30 +10,17 @@ from typing import Any
 import torch
 
 from imse.atomic_write import atomic_write
-from imse.errors import ImseError
+from imse.train.check import LAST, ResumeError
 from imse.train.recipe import Recipe
 
-LAST = "last.ckpt"
 # What may change between the parts of a run: where it is computed, and how long it goes on.
 _FREE = frozenset({"data.cache", "loss.pesq_workers", "optim.compile", "optim.minutes", "optim.steps"})
-
-
-class ResumeError(ImseError, ValueError):
-    """A run that cannot be continued; the message says why."""
 
 
 def save(state: dict[str, Any], folder: Path) -> None:
     """Write the state of a run, whole or not at all: a run killed here still has its previous checkpoint."""
     with atomic_write(folder / LAST) as file:
         torch.save(state, file)
-
-
-def check_new(folder: Path) -> None:
-    """Raise `ResumeError` where a new run would take the place of an old one."""
-    if (folder / LAST).exists():
-        raise ResumeError(
-            f"{folder}: holds a run already; --resume goes on with it, --set run.folder=... leaves it alone"
-        )
 
 
 def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -47,8 +34,6 @@ def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
         ResumeError: There is no checkpoint, it is damaged, or it belongs to another recipe.
     """
     path = folder / LAST
-    if not path.exists():
-        raise ResumeError(f"{path}: no such checkpoint to resume from")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
