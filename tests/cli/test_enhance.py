@@ -62,7 +62,9 @@ try:
     main()
 except SystemExit as exit:
     assert not exit.code, exit.code
-heavy = [name for name in ("torch", "scipy", "onnx", "av", "rich") if name in sys.modules]
+heavy = [name for name in ("torch", "scipy", "onnx", "av", "rich", "pydantic", "mutagen", "soxr") if name in sys.modules]
+if "onnxruntime" not in sys.modules:
+    heavy += [name for name in ("numpy.ma", "importlib.metadata", "secrets") if name in sys.modules]
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
