@@ -62,7 +62,9 @@ try:
     main()
 except SystemExit as exit:
     assert not exit.code, exit.code
-heavy = [name for name in ("torch", "scipy", "onnx", "av", "rich") if name in sys.modules]
+heavy = [name for name in ("torch", "scipy", "onnx", "av", "rich", "pydantic", "mutagen", "soxr") if name in sys.modules]
+if "onnxruntime" not in sys.modules:
+    heavy += [name for name in ("numpy.ma", "importlib.metadata", "secrets") if name in sys.modules]
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -457,7 +459,7 @@ import signal, sys
 from imse.__main__ import main
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
-        if name == "typer":
+        if name == "click":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
 sys.argv = ["imse", "--version"]

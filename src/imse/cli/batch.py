@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -106,6 +105,8 @@ def _results(
         # In this thread, which an interrupt reaches even while it waits for standard input.
         yield partial(work, tasks[0])
         return
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for future in as_completed([pool.submit(work, task) for task in tasks]):
