@@ -1,4 +1,4 @@
-"""The network family, defined in plain torch, which is imported with the first network; a `NetworkConfig` needs none."""
+"""The network family, defined in plain torch. It is imported with the first network; `NetworkConfig` needs none."""
 
 from __future__ import annotations
 

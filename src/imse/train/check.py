@@ -7,9 +7,9 @@ from pathlib import Path
 from imse.atomic_write import require_writable
 from imse.errors import ImseError
 from imse.train.manifest import Split, split_data
-from imse.train.recipe import Recipe, RecipeError
+from imse.train.recipe import Recipe
 from imse.train.recipe_file import RUN_RECIPE
-from imse.weights import DEFAULT, find
+from imse.weights import find
 
 LAST = "last.ckpt"
 """In the folder of a run: its last checkpoint."""
@@ -44,9 +44,6 @@ def check(recipe: Recipe, *, resume: bool = False) -> Split:
         )
     for written in (folder / RUN_RECIPE, *([Path(recipe.data.cache) / "corpus"] if recipe.data.cache else [])):
         require_writable(written)
-    for key, weights in (("run.start_from", recipe.run.start_from), ("teacher.weights", recipe.teacher.weights)):
-        try:
-            find(weights or DEFAULT, ".safetensors")
-        except ImseError as error:
-            raise RecipeError(f"{key}: {error}") from error
+    for weights in filter(None, (recipe.run.start_from, recipe.teacher.weights)):
+        find(weights, ".safetensors")
     return split_data(recipe)

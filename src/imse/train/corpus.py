@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imse.atomic_write import atomic_write
-from imse.signal.spectrum import SAMPLE_RATE
 from imse.train.decode import FULL_SCALE, decode
 from imse.train.manifest import Recording
 

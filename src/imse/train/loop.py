@@ -67,6 +67,11 @@ class Run:
         optim = self._recipe.optim
         return self._seconds / 60 / optim.minutes if optim.minutes > 0 else self.trainer.step / optim.steps
 
+    @property
+    def best_score(self) -> float | None:
+        """The recipe's metric of the best weights in validation; None if there was none."""
+        return self._best if self._best > float("-inf") else None
+
     def train(self) -> Path:
         """Train to the end of the recipe, with checkpoints and validations on the way.
 
@@ -122,7 +127,7 @@ class Run:
                 bar.validated(trainer.step, self.validate(board))
             self.save()
         board.close()
-        if (not interval or self._best == float("-inf")) and self._fabric.is_global_zero:
+        if self.best_score is None and self._fabric.is_global_zero:
             self._export(self.trainer.exported_network)
         return self._folder / BEST
 

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import soundfile
 
@@ -23,7 +23,8 @@ from imse.train.text import read_text
 COLUMNS = ("file", "kind", "source", "speaker_or_type", "seconds")
 """That every manifest has."""
 SPLIT, START = "split", "start"
-"""That a manifest may have: whether a recording is in "train" or "held_out"; where an excerpt of a file starts."""
+"""That a manifest may have: whether a recording is for `TRAIN` or `HELD_OUT`; where an excerpt of a file starts."""
+TRAIN, HELD_OUT = "train", "held_out"
 
 _LONGEST = 1e6  # seconds of a file, 11 days
 
@@ -57,7 +58,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Split:
-    """Recordings to train on and recordings held out. No speaker and no noise type is in both by names in the recipe."""
+    """Recordings to train on and recordings held out; what a recipe names is in one of them only."""
 
     train: list[Recording]
     held_out: list[Recording]
@@ -106,19 +107,17 @@ def read_manifest(path: Path) -> list[Recording]:
 
 
 def _recording(row: Mapping[str, str], path: Path, line: int) -> Recording:
-    file, kind, split = path.parent / row["file"], row["kind"], row.get(SPLIT, "")
+    file, split = path.parent / row["file"], row.get(SPLIT, "")
+    kind = cast(Literal["speech", "noise"], row["kind"])
     if kind not in ("speech", "noise"):
         raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not '{kind}'")
-    if split not in ("", "train", "held_out"):
-        raise DataError(f"{path}:{line}: split must be 'train' or 'held_out', not '{split}'")
-    excerpt = None
-    if row.get(START):
-        excerpt = _seconds(row[START], path, line), _seconds(row["seconds"], path, line)
+    if split not in ("", TRAIN, HELD_OUT):
+        raise DataError(f"{path}:{line}: split must be '{TRAIN}' or '{HELD_OUT}', not '{split}'")
+    has_start = bool(row.get(START))
+    excerpt = (_seconds(row[START], path, line), _seconds(row["seconds"], path, line)) if has_start else None
     if not file.is_file():
         raise DataError(f"{file}: no such file, though {path}:{line} lists it")
-    return Recording(
-        file, kind, row["speaker_or_type"], row["source"], excerpt=excerpt, held_out=split == "held_out"
-    )  # type: ignore[arg-type]
+    return Recording(file, kind, row["speaker_or_type"], row["source"], excerpt=excerpt, held_out=split == HELD_OUT)
 
 
 def _seconds(text: str, path: Path, line: int) -> float:

@@ -196,7 +196,7 @@ class OptimConfig:
         minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such
             a run depends on the speed of the machine, so it cannot be repeated bit for bit.
         batch_size: Segments per step over all processes.
-        segment_samples: Samples of a segment at 16 kHz, from one window to a minute; 30,700 give the paper's 308 frames.
+        segment_samples: Samples of a segment at 16 kHz, one window to one minute; 30,700 give the paper's 308 frames.
         lr: Peak learning rate, of the network and of the discriminator.
         betas: AdamW's averaging factors.
         weight_decay: AdamW's weight decay.

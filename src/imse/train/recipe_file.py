@@ -65,8 +65,8 @@ def read(path: str | Path, overrides: Sequence[str] = (), data: str | Path | Non
         return _validated(_laid_over(content, _located(given, Path())))
 
 
-def read_run(folder: Path, overrides: Sequence[str] = (), data: str | Path | None = None) -> Recipe:
-    """Read the recipe that a run has left in its folder, and lay overrides over it, as `read` does.
+def read_run(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read the recipe that a run has left in its folder, which may have been moved, and lay overrides over it.
 
     Raises:
         RecipeError: No such run, a damaged file, an unknown key or an unusable value.
@@ -77,7 +77,24 @@ def read_run(folder: Path, overrides: Sequence[str] = (), data: str | Path | Non
     if not path.exists():
         raise RecipeError(f"{folder}: no run to resume; it has no {RUN_RECIPE}")
     with _flat_enough(path):
-        return _validated(_laid_over(_loaded(json.loads, path), _located(_given(overrides, data), Path())))
+        given = _given(overrides)
+        if _root(given):
+            raise RecipeError(f"data.{_ROOT} has no effect on a run that is resumed: it goes on with its data")
+        content = _merged(_loaded(json.loads, path), {"run": {"folder": str(folder)}})
+        return _validated(_laid_over(content, _located(given, Path())))
+
+
+def differences(one: Table, other: Table) -> list[str]:
+    """The keys in which two recipes, as nested dicts, differ, as ``table.key``."""
+    first, second = _leaves(one), _leaves(other)
+    return sorted(key for key in first.keys() | second.keys() if first.get(key) != second.get(key))
+
+
+def _leaves(content: Table, above: str = "") -> Table:
+    leaves: Table = {}
+    for key, value in content.items():
+        leaves |= _leaves(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return leaves
 
 
 @contextmanager
@@ -88,7 +105,7 @@ def _flat_enough(path: Path) -> Iterator[None]:
         raise RecipeError(f"{path}: tables or lists nested too deeply") from None
 
 
-def _given(overrides: Sequence[str], data: str | Path | None) -> Table:
+def _given(overrides: Sequence[str], data: str | Path | None = None) -> Table:
     """What the command line states."""
     given: Table = {}
     for override in overrides:

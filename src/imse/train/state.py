@@ -12,7 +12,9 @@ import torch
 from imse.atomic_write import atomic_write
 from imse.train.check import LAST, ResumeError
 from imse.train.recipe import Recipe
+from imse.train.recipe_file import differences
 
+_DECISIVE = ("seed", "network", "data", "mixing", "loss", "teacher", "optim")
 # What may change between the parts of a run: where it is computed, and how long it goes on.
 _FREE = frozenset({"data.cache", "loss.pesq_workers", "optim.compile", "optim.minutes", "optim.steps"})
 
@@ -40,10 +42,10 @@ def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
         raise ResumeError(f"{path}: damaged") from error
     # What a recipe did not have yet when the checkpoint was made has its default.
     before = _filled(dataclasses.asdict(Recipe()), state["recipe"])
-    for table in ("seed", "network", "data", "mixing", "loss", "teacher", "optim"):
-        changed = _difference(before[table], recipe[table], table)
-        if changed:
-            raise ResumeError(f"{path}: made with another recipe: {changed}")
+    decisive = (key for key in differences(before, recipe) if key.partition(".")[0] in _DECISIVE)
+    changed = [key for key in decisive if key not in _FREE]
+    if changed:
+        raise ResumeError(f"{path}: made with another recipe, which differs in {', '.join(changed)}")
     return state
 
 
@@ -51,15 +53,3 @@ def _filled(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """A recipe and its tables with defaults for absent keys."""
     tables = {key: {**defaults.get(key, {}), **table} for key, table in given.items() if isinstance(table, dict)}
     return {**defaults, **given, **tables}
-
-
-def _difference(before: Any, now: Any, name: str) -> str | None:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            found = _difference(before.get(key), now.get(key), f"{name}.{key}")
-            if found:
-                return found
-        return None
-    if before == now or name in _FREE:
-        return None
-    return f"'{name}' was {before!r} and is {now!r}"

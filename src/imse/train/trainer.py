@@ -47,9 +47,16 @@ def make_fabric(recipe: Recipe) -> Fabric:
             precision=recipe.optim.precision,
         )
     except RuntimeError as error:
-        raise RecipeError(f"run.accelerator: this machine has no '{recipe.run.accelerator}' that can be used") from error
+        raise RecipeError(
+            f"run.accelerator: this machine has no '{recipe.run.accelerator}' that can be used"
+        ) from error
     fabric.launch()
     return fabric
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory could not be allocated, on any device."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "t allocate memory" in str(error)
 
 
 def _network(recipe: Recipe) -> Network:
