@@ -11,12 +11,12 @@ from torch import Tensor
 
 from imse.checkpoint import CheckpointError, load
 from imse.nn.spectrum import analyse, synthesise
+from imse.train.check import ResumeError
 from imse.train.loop import Run
 from imse.train.manifest import split_data
 from imse.train.mixing import Batch
 from imse.train.recipe import DataConfig, Recipe, RecipeError, TeacherConfig
 from imse.train.recipe_file import read
-from imse.train.state import ResumeError
 from imse.train.teacher import Teacher
 from imse.train.trainer import make_fabric
 
