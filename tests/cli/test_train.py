@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,20 +142,19 @@ def test_of_a_single_recording_the_end_is_held_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_own_weights_from_own_noise_in_two_commands(tmp_path: Path) -> None:
-    """The commands of the README, with few steps: training imports torch, scores with PESQ and writes TensorBoard."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    few = ["optim.steps=2", "optim.batch_size=1", "optim.segment_samples=4000", "validation.utterances=1"]
-    settings = [word for setting in (*few, "validation.samples=0") for word in ("--set", setting)]
-    for arguments in (
-        ["data", "manifest", "--speech", str(TINY / "speech"), "--noise", str(TINY / "noise"), "-o", "mine.tsv"],
-        ["train", str(RECIPES / "finetune.toml"), "--data", "mine.tsv", *settings],
-    ):
-        command = [sys.executable, "-m", "imse", *arguments]
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
+def test_own_weights_from_own_noise_in_two_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of docs/training.md, with few steps. Slow: the whole network is trained, validated and scored."""
+    monkeypatch.chdir(tmp_path)
+    code, output, _ = manifest("--speech", TINY / "speech", "--noise", TINY / "noise", "-o", "mine.tsv")
+    assert code == 0, output
+    few = ["optim.steps=2", "optim.batch_size=1", "optim.segment_samples=4000"]
+    quick = ["validation.utterances=1", "validation.samples=0", "validation.workers=1"]
+    settings = [word for setting in (*few, *quick) for word in ("--set", setting)]
+    result = CliRunner().invoke(app, ["train", str(RECIPES / "finetune.toml"), "--data", "mine.tsv", *settings])
+    assert result.exit_code == 0, result.output
     *_, outcome = result.stdout.splitlines()
     assert "runs/finetune/best.safetensors: the weights of step" in outcome
+    assert "the best by balanced" in outcome
     samples, rate = soundfile.read(TINY / "noise" / "rain.opus", dtype="float32")
     enhanced = Enhancer(tmp_path / "runs" / "finetune" / "best.safetensors").enhance(samples[:8_000], rate)
     assert 0 < abs(enhanced).max() < 1
