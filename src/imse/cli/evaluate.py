@@ -20,6 +20,10 @@ def evaluate(
     measures: Annotated[
         str | None, typer.Option(help="Measures to compute, such as pesq_wb,stoi,csig. Default: all.")
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option("--align", help="Remove each file's delay to its clean one before scoring, up to one second."),
+    ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the scores of every file as CSV.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots and players.")] = None,
@@ -51,6 +55,7 @@ def evaluate(
             noisy,
             index=index,
             measures=None if measures is None else [name.strip() for name in measures.split(",")],
+            align=align,
             jobs=jobs or processors(),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
