@@ -1,8 +1,8 @@
 """The documents are correct: their examples run, and their links and paths exist.
 
-Blocks of ```python are executed, and print what the block of ```output after them says, if there is one;
-lines of ```bash that call `imse` are run, in a folder with the files that the documents name. Commands that cannot run here (hours of training, a corpus) are in ```text; if they call `imse`, the
-command and its options must exist.
+Blocks of ```python are executed, and print what the block of ```output after them says, if there is one. Lines of
+```bash that call `imse` are run, in a folder with the files that the documents name. Commands that cannot run here
+(hours of training, a corpus) are in ```text; if they call `imse`, the command and its options must exist.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def _programs() -> list[tuple[str, str | None]]:
     programs = []
     for document in _DOCUMENTS:
         blocks = [(language, block) for _, language, block in _BLOCK.findall(document.read_text(encoding="utf-8"))]
-        for (language, block), (after, output) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        for (language, block), (after, output) in pairwise([*blocks, ("", "")]):
             if language == "python":
                 programs.append((block, output if after == "output" else None))
     return programs

@@ -139,7 +139,7 @@ def test_alignment_takes_out_any_delay_and_difference_of_length(delay: int, long
     assert file.values["si_sdr_db"] == pytest.approx(10 if noisy else 75, abs=1 if noisy else 30)
 
 
-def test_alignment_is_said_and_asked_for(folders: Path, tmp_path: Path) -> None:
+def test_alignment_is_said_and_asked_for(tmp_path: Path) -> None:
     """Without it, a delay is counted as distortion; with it, what was removed is said everywhere."""
     voice = speech(1, 0)
     late = write(tmp_path / "late", {"a.wav": np.roll(voice, 37)[:-90]})
@@ -149,11 +149,9 @@ def test_alignment_is_said_and_asked_for(folders: Path, tmp_path: Path) -> None:
     assert "most measures take a delay for distortion" in notes(plain)[-1]
     aligned = evaluate(clean, late, measures=CHEAP, align=True, jobs=2)
     assert aligned.enhanced[0].files[0].values["ssnr_db"] > plain.enhanced[0].files[0].values["ssnr_db"] + 10
-    assert notes(aligned)[-2:] == [
-        "late: 1 of 1 files are delayed (median of all 37 samples, most 37 samples or 2.31 ms: a); "
-        "the delays were removed",
-        "late: up to 127 samples at 16 kHz of a clean file have no counterpart and were not scored (a)",
-    ]
+    delayed, cut = notes(aligned)[-2:]
+    assert delayed.endswith("(median of all 37 samples, most 37 samples or 2.31 ms: a); the delays were removed")
+    assert cut == "late: up to 127 samples at 16 kHz of a clean file have no counterpart and were not scored (a)"
     write_json(aligned, tmp_path / "a.json")
     write_csv(aligned, tmp_path / "a.csv")
     document = json.loads((tmp_path / "a.json").read_text())
