@@ -457,7 +457,7 @@ import signal, sys
 from imse.__main__ import main
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
-        if name == "typer":
+        if name == "click":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
 sys.argv = ["imse", "--version"]
