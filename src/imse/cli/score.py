@@ -42,9 +42,9 @@ def score(
 
     from imse.atomic_write import require_writable
     from imse.errors import ImseError, describe
-    from imse.score import find_items
-    from imse.score import score as run
+    from imse.score.items import find_items
     from imse.score.report import write_report
+    from imse.score.run import score as run
     from imse.score.tables import tables
     from imse.score.writers import write_json
 

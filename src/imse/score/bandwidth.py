@@ -37,15 +37,16 @@ class BandwidthMeter:
         count = max(1, len(block) // self._length)
         whole = block[: count * self._length].astype(np.float64)
         padded = np.pad(whole, ((0, count * self._length - len(whole)), (0, 0)))
-        frames = padded.reshape(count, self._length, -1) * self._window[:, None]
-        power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+        frames = padded.reshape(count, self._length, -1)
+        frames -= frames.mean(axis=1, keepdims=True)  # direct current is no content
+        power = np.abs(np.fft.rfft(frames * self._window[:, None], axis=1)) ** 2
         self._power += 2 * power.mean(axis=2).sum(axis=0)
         self._frames += count
 
     def bandwidth_hz(self) -> float | None:
         """Upper end of the highest band of 200 Hz with content, at most half the sample rate; None for silence."""
         per_band = max(1, round(_BAND_HZ * self._length / self._rate))
-        bins: NDArray[np.float64] = self._power[1:] / max(self._frames, 1)  # without direct current
+        bins: NDArray[np.float64] = self._power[1:] / max(self._frames, 1)
         starts = np.arange(0, len(bins), per_band)
         bands = np.add.reduceat(bins, starts)
         rounding = _ROUNDING_POWER * per_band / len(bins)

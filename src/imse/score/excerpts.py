@@ -29,7 +29,7 @@ class Excerpts:
         self._to_skip = 0
         self._head: list[NDArray[np.float32]] = []
         self._head_missing = _HEAD_SECONDS * SAMPLE_RATE
-        self._windows: list[NDArray[np.float32]] = []
+        self.windows: list[NDArray[np.float32]] = []
 
     def add(self, block: Block) -> None:
         """Take the next samples [samples]."""
@@ -41,7 +41,7 @@ class Excerpts:
         self._recent = np.concatenate([self._recent, samples])
         self._skip()
         while len(self._recent) >= WINDOW:
-            self._windows.append(self._recent[:WINDOW])
+            self.windows.append(self._recent[:WINDOW])
             self._to_skip = self._every
             self._skip()
 
@@ -57,4 +57,4 @@ class Excerpts:
 
     def rating(self) -> Rating:
         """DNSMOS: of the whole as published up to 29 s, otherwise the mean of up to 20 windows spread over it."""
-        return dnsmos(self.head) if self._is_short else rate(self._windows)
+        return dnsmos(self.head) if self._is_short else rate(self.windows)

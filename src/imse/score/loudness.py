@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 from numpy.typing import NDArray
 
 from imse.audio import Block
@@ -32,6 +31,8 @@ class LoudnessMeter:
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
+        import pyloudnorm  # which loads scipy: a second that wrong arguments need not wait for
+
         # "DeMan" has the coefficients of BS.1770; the default is an approximation of them.
         self._meter = pyloudnorm.Meter(sample_rate, "DeMan", _BLOCK_SECONDS)
         self._rate = sample_rate
