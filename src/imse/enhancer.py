@@ -18,7 +18,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from imse.audio import STDIO, open_output, open_reader, open_writer, output_form
 from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
-from imse.errors import ImseError
+from imse.errors import ImseError, WrongValueError
+from imse.samples import Samples, as_floats, check_samples, like
 from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
@@ -44,10 +45,8 @@ MOST_CHANNELS = 128
 # What is louder might overflow float32 on the way: soxr's filters do from about 1e36 on.
 _LOUDEST = 1e33
 
-AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
 
-
-class UnsuitableSignalError(ImseError):
+class UnsuitableSignalError(WrongValueError):
     """A signal that cannot be enhanced. The message does not say which one: a file's name is put before it."""
 
 
@@ -89,7 +88,7 @@ class Enhancer:
         attenuation_limit_db: float | None = None,
     ) -> None:
         if segments not in SEGMENTATIONS:
-            raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
+            raise WrongValueError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
         if attenuation_limit_db is not None:
             attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
         self._segmentation = SEGMENTATIONS[segments]()
@@ -101,24 +100,24 @@ class Enhancer:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Enhancer cannot be copied or pickled: make one in each process")
 
-    def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
+    def enhance(self, x: NDArray[Samples], sample_rate: int) -> NDArray[Samples]:
         """Enhance an array.
 
         Args:
-            x: Samples [samples] or [samples, channels] in float32 or float64, full scale at +-1 or any level.
+            x: Samples [samples] or [samples, channels]: float32 or float64, full scale at +-1 or any level; or uint8,
+                int16 or int32, whose full scale is that of WAV files, as `scipy.io.wavfile.read` gives them.
             sample_rate: In Hz, 8,000 to 192,000.
 
         Returns:
-            The enhanced signal, of x's shape and type.
+            The enhanced signal, of x's shape and type. Integers are rounded; a warning counts those that were clipped.
 
         Raises:
-            ImseError: Not such an array, NaN or infinite samples, or a rate out of range.
+            ImseError: Also a TypeError: x is no array of these types, `sample_rate` no whole number. Also a ValueError:
+                another shape, NaN or infinite samples, or a rate out of range.
         """
-        _check_array(x)
-        _check_rate(sample_rate)
-        if not np.isfinite(x).all():
-            raise ImseError("the array contains NaN or infinite samples")
-        signal = x[:, np.newaxis] if x.ndim == 1 else x
+        check_samples(x, MOST_CHANNELS)
+        sample_rate = _checked_rate(sample_rate)
+        signal = as_floats(x[:, np.newaxis] if x.ndim == 1 else x)
 
         def blocks() -> Iterator[Block]:
             for start in range(0, len(signal), sample_rate):
@@ -126,7 +125,7 @@ class Enhancer:
 
         level = _measure(blocks(), sample_rate, signal.shape[1])
         enhanced = list(self._stream(blocks(), sample_rate, level))
-        return np.concatenate([signal[:0], *enhanced]).reshape(x.shape).astype(x.dtype, copy=False)
+        return like(x, np.concatenate([signal[:0], *enhanced]).reshape(x.shape))
 
     def enhance_file(
         self,
@@ -153,8 +152,7 @@ class Enhancer:
         """
         source, target = Path(source), Path(target)
         with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
-            sample_rate = reader.info.sample_rate
-            _check_rate(sample_rate)
+            sample_rate = _checked_rate(reader.info.sample_rate)
             if reader.info.channels > MOST_CHANNELS:
                 raise UnsuitableSignalError(f"{reader.info.channels} channels; at most {MOST_CHANNELS} can be enhanced")
             # Before the first pass, which may take a while.
@@ -315,21 +313,10 @@ def _errors_named(name: str) -> Iterator[None]:
         raise ImseError(f"{name}: {error}") from error
 
 
-def _check_rate(sample_rate: int) -> None:
+def _checked_rate(sample_rate: int) -> int:
     sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UnsuitableSignalError(
             f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}"
         )
-
-
-def _check_array(x: NDArray[Any]) -> None:
-    if isinstance(x, np.ma.MaskedArray):
-        raise ImseError("x is a masked array, whose masked samples have no value; fill them first: x.filled(0)")
-    if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
-        kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-        raise ImseError(
-            f"samples must be a float32 or float64 array, not {kind}; integers are divided by full scale first"
-        )
-    if x.ndim not in (1, 2) or (x.ndim == 2 and not 1 <= x.shape[1] <= MOST_CHANNELS):
-        raise ImseError(f"the array must be [samples] or [samples, channels], not {list(x.shape)}")
+    return sample_rate

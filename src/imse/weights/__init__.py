@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from imse.errors import ImseError
+from imse.errors import ImseError, WrongValueError
 
 DEFAULT = "default"
 """Name of the weights that are used if none are asked for."""
@@ -36,7 +36,7 @@ def find(weights: str | Path, suffix: str) -> Path:
         return path
     if path.is_dir():
         raise ImseError(f"{path}: a folder; --weights takes a file or a name")
-    raise ImseError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
+    raise WrongValueError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
 
 
 def require_file(path: Path) -> None:
