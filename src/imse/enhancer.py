@@ -15,7 +15,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple, NoReturn
@@ -25,12 +25,22 @@ from numpy.typing import NDArray
 
 from imse.arguments import number_from_zero, whole_number
 from imse.atomic_write import require_writable
-from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
+from imse.audio import (
+    STDIO,
+    AudioInfo,
+    Writer,
+    holds_integers,
+    open_output,
+    open_reader,
+    open_writer,
+    output_format_for,
+)
 from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
 from imse.errors import ImseError, WrongValueError
-from imse.samples import Samples, as_floats, check_samples, like
+from imse.finish import Finishing, spooled
+from imse.samples import Samples, as_floats, check_samples, count_clipped, like
 from imse.signal.gain import guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
@@ -56,10 +66,15 @@ class FileResult(NamedTuple):
     Attributes:
         seconds: Seconds of audio enhanced.
         damage: One line on damage that was met in the input, or None.
+        clipped: Samples of all channels that were beyond full scale and are clipped, as the output holds integers.
+        lufs: The integrated loudness that was set: less than asked for where the true peak allows no more. None if none
+            was asked for, or the output is silent or shorter than 0.4 s.
     """
 
     seconds: float
     damage: str | None
+    clipped: int = 0
+    lufs: float | None = None
 
 
 class Enhancer:
@@ -73,10 +88,15 @@ class Enhancer:
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
             input as it is, None sets no limit.
+        high_pass_hz: Cutoff of a filter that removes rumble after enhancement, 10 to 1,000 Hz; 80 leaves voices as they
+            are. It has linear phase and no delay. None filters nothing.
+        loudness_lufs: Integrated loudness of the output (EBU R 128), -60 to 0 LUFS; less where the true peak would
+            exceed -1 dBTP. None leaves the level as it is. Needs ``imse[av]``.
 
     Raises:
-        ImseError: Unknown names, unreadable weights, a limit below 0, `threads` that are not a whole number from 1 up.
-        ModuleNotFoundError: The engine needs a package that is not installed.
+        ImseError: Also a ValueError or a TypeError: unknown names, numbers out of range, arguments of another type.
+            Neither: unreadable weights.
+        ModuleNotFoundError: The engine, or `loudness_lufs`, needs a package that is not installed.
     """
 
     def __init__(
@@ -86,6 +106,8 @@ class Enhancer:
         threads: int = 1,
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
+        high_pass_hz: float | None = None,
+        loudness_lufs: float | None = None,
     ) -> None:
         if segments not in SEGMENTATIONS:
             raise WrongValueError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
@@ -95,6 +117,7 @@ class Enhancer:
         self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
+        self._finishing = Finishing(high_pass_hz, loudness_lufs)
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def __reduce__(self) -> NoReturn:
@@ -124,8 +147,9 @@ class Enhancer:
                 yield signal[start : start + sample_rate]
 
         level = _measure(blocks(), sample_rate, signal.shape[1])
-        enhanced = list(self._stream(blocks(), sample_rate, level))
-        return like(x, np.concatenate([signal[:0], *enhanced]).reshape(x.shape))
+        enhanced = list(self._filtered(blocks(), sample_rate, level))
+        gain = self._finishing.loudness(enhanced, sample_rate, signal.shape[1]).gain
+        return like(x, gain * np.concatenate([signal[:0], *enhanced]).reshape(x.shape))
 
     def enhance_file(
         self,
@@ -133,6 +157,7 @@ class Enhancer:
         target: str | Path,
         progress: Callable[[float, float], None] | None = None,
         cancelled: Event | None = None,
+        residual: str | Path | None = None,
     ) -> FileResult:
         """Enhance a file. The output appears whole or not at all, and replaces what was there.
 
@@ -144,21 +169,20 @@ class Enhancer:
             progress: Called again and again with the seconds of audio done, and those that there are: 0 as long as
                 that is not known.
             cancelled: To be set, by another thread, to end the work within seconds.
+            residual: A file to write what was taken away to, to listen to: the input minus the output, before the
+                loudness is set.
 
         Raises:
             OSError: A file that cannot be read or written.
-            ImseError: Not audio, NaN or infinite samples, or a format that cannot be written.
+            ImseError: Not audio, NaN or infinite samples, a format that cannot be written, or two outputs in one file.
             concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
         with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
             sample_rate = _checked_rate(reader.info.sample_rate)
-            if reader.info.channels > MOST_CHANNELS:
-                raise UnsuitableSignalError(f"{reader.info.channels} channels; at most {MOST_CHANNELS} can be enhanced")
-            # Before the first pass, which may take a while.
-            check_extension(target)
-            if target != STDIO:
-                require_writable(target)
+            _check_channels(reader.info.channels)
+            targets = [target] if residual is None else [target, Path(residual)]
+            _check_targets(targets)  # before the first pass, which may take a while
             done = 0
 
             def blocks() -> Iterator[Block]:
@@ -169,20 +193,40 @@ class Enhancer:
                         progress(done / sample_rate, reader.info.frames / sample_rate)
                     yield block
 
+            def counted(signal: Iterable[Block]) -> Iterator[Block]:
+                nonlocal done
+                for block in signal:
+                    done += len(block)
+                    yield block
+
             level = _measure(blocks(), sample_rate, reader.info.channels)
-            output = output_format_for(target, reader.info)
-            same = (output.format, output.subtype) == (reader.info.format, reader.info.subtype)
-            if self._kept == 1 and same and source != STDIO:
+            outputs = [output_format_for(path, reader.info) for path in targets]
+            same = (outputs[0].format, outputs[0].subtype) == (reader.info.format, reader.info.subtype)
+            if self._kept == 1 and self._finishing.is_none and residual is None and same and source != STDIO:
                 # Encoding a lossy format again would not leave it as it is.
                 with open_output(target) as copy, source.open("rb") as original:
                     shutil.copyfileobj(original, copy)
-                done = reader.info.frames
-            else:
-                with open_writer(target, output) as writer:
-                    for block in self._stream(blocks(), sample_rate, level):
-                        writer.write(block)
-                        done += len(block)
-            return FileResult(done / sample_rate, reader.damage)
+                return FileResult(reader.info.frames / sample_rate, reader.damage)
+            with ExitStack() as files:
+                writers = [_CountingWriter.opened(files, *file) for file in zip(targets, outputs, strict=True)]
+                signal: Iterable[Block] = counted(self._filtered(blocks(), sample_rate, level, *writers[1:]))
+                if self._finishing.loudness_lufs is not None:
+                    signal = files.enter_context(spooled(signal))
+                loudness = self._finishing.loudness(signal, sample_rate, reader.info.channels)
+                for block in signal:
+                    writers[0].write(loudness.gain * block)
+            return FileResult(done / sample_rate, reader.damage, sum(w.clipped for w in writers), loudness.lufs)
+
+    def _filtered(
+        self, blocks: Iterable[Block], sample_rate: int, level: _Level, residual: _CountingWriter | None = None
+    ) -> Iterator[Block]:
+        """Enhance a signal and do the first half of finishing; `residual` gets what was taken away."""
+        waiting = _Queue()
+        original = blocks if residual is None else waiting.tap(blocks)
+        for block in self._finishing.filtered(self._stream(original, sample_rate, level), sample_rate):
+            if residual is not None:
+                residual.write(waiting.take(len(block)) - block)
+            yield block
 
     def _stream(self, blocks: Iterable[Block], sample_rate: int, level: _Level) -> Iterator[Block]:
         """Enhance a signal whose level was measured, in blocks [samples, channels], to as many samples."""
@@ -251,6 +295,30 @@ class Enhancer:
         return enhanced
 
 
+class _CountingWriter:
+    """A writer that counts the samples that it clips.
+
+    Attributes:
+        clipped: Samples beyond full scale that were written as integers.
+    """
+
+    def __init__(self, writer: Writer, output: AudioInfo) -> None:
+        self.clipped = 0
+        self._writer = writer
+        self._clips = holds_integers(output)
+
+    @classmethod
+    def opened(cls, files: ExitStack, path: Path, output: AudioInfo) -> _CountingWriter:
+        """A writer of a file that is complete when `files` are closed."""
+        return cls(files.enter_context(open_writer(path, output)), output)
+
+    def write(self, block: Block) -> None:
+        """See `Writer.write`."""
+        if self._clips:
+            self.clipped += count_clipped(block)
+        self._writer.write(block)
+
+
 class _Queue:
     """Blocks that were read and wait for what is made of them."""
 
@@ -311,6 +379,20 @@ def _errors_named(name: str) -> Iterator[None]:
         yield
     except UnsuitableSignalError as error:
         raise ImseError(f"{name}: {error}") from error
+
+
+def _check_channels(channels: int) -> None:
+    if channels > MOST_CHANNELS:
+        raise UnsuitableSignalError(f"{channels} channels; at most {MOST_CHANNELS} can be enhanced")
+
+
+def _check_targets(targets: list[Path]) -> None:
+    for path in targets:
+        check_extension(path)
+        if path != STDIO:
+            require_writable(path)
+    if len({path if path == STDIO else path.resolve() for path in targets}) < len(targets):
+        raise ImseError(f"{targets[0]}: the output and what was taken away would be written to one file")
 
 
 def _checked_rate(sample_rate: int) -> int:
