@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import errno
 import glob
-import hashlib
 import io
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -140,12 +138,16 @@ def _resolved(path: Path) -> Path:
 
 def _temporary_name(name: str, token: str = "") -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
+        import hashlib  # rarely needed, and takes 3 ms of every start
+
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return f".{name}{token and f'.{token}'}{_TEMPORARY_SUFFIX}"
 
 
 def _locked_file(target: Path, path: Path) -> tuple[Path, NamedFile]:
     """A temporary file that one of several writers has for itself, and locks for as long as it is open."""
+    import secrets
+
     while True:
         temporary = target.with_name(_temporary_name(target.name, secrets.token_hex(_TOKEN_BYTES)))
         file = NamedFile(temporary, path)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
@@ -69,12 +68,14 @@ class FileResult(NamedTuple):
         clipped: Samples of all channels that were beyond full scale and are clipped, as the output holds integers.
         lufs: The integrated loudness that was set: less than asked for where the true peak allows no more. None if none
             was asked for, or the output is silent or shorter than 0.4 s.
+        notes: Lines that say so: samples clipped, a loudness not reached.
     """
 
     seconds: float
     damage: str | None
     clipped: int = 0
     lufs: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Enhancer:
@@ -188,6 +189,8 @@ class Enhancer:
             def blocks() -> Iterator[Block]:
                 for block in reader.blocks(sample_rate):
                     if cancelled and cancelled.is_set():
+                        from concurrent.futures import CancelledError
+
                         raise CancelledError
                     if progress:
                         progress(done / sample_rate, reader.info.frames / sample_rate)
@@ -215,7 +218,11 @@ class Enhancer:
                 loudness = self._finishing.loudness(signal, sample_rate, reader.info.channels)
                 for block in signal:
                     writers[0].write(loudness.gain * block)
-            return FileResult(done / sample_rate, reader.damage, sum(w.clipped for w in writers), loudness.lufs)
+            notes = [note for writer in writers if (note := writer.note)]
+            if note := self._finishing.note(loudness):
+                notes.append(f"{target}: {note}")
+            clipped = sum(writer.clipped for writer in writers)
+            return FileResult(done / sample_rate, reader.damage, clipped, loudness.lufs, tuple(notes))
 
     def _filtered(
         self, blocks: Iterable[Block], sample_rate: int, level: _Level, residual: _CountingWriter | None = None
@@ -302,15 +309,22 @@ class _CountingWriter:
         clipped: Samples beyond full scale that were written as integers.
     """
 
-    def __init__(self, writer: Writer, output: AudioInfo) -> None:
+    def __init__(self, writer: Writer, path: Path, output: AudioInfo) -> None:
         self.clipped = 0
         self._writer = writer
+        self._path = path
         self._clips = holds_integers(output)
 
     @classmethod
     def opened(cls, files: ExitStack, path: Path, output: AudioInfo) -> _CountingWriter:
         """A writer of a file that is complete when `files` are closed."""
-        return cls(files.enter_context(open_writer(path, output)), output)
+        return cls(files.enter_context(open_writer(path, output)), path, output)
+
+    @property
+    def note(self) -> str | None:
+        """A line about clipped samples, if there are any."""
+        name = "standard output" if self._path == STDIO else self._path
+        return f"{name}: {self.clipped} samples beyond full scale were clipped" if self.clipped else None
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from imse.weights import DEFAULT
 
 
-def bench(
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Weights in the package, or a file. May be repeated, as for .onnx and .safetensors of one network. "
-            "Each engine measures those that it can open. Default: the weights in the package.",
-        ),
-    ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of the test signal.")] = 10.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Number of measurements, in turns.")] = 5,
-    threads: Annotated[
-        list[int] | None,
-        typer.Option(min=1, metavar="N", help="Processor threads. May be repeated. Default: 1, and all."),
-    ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
-) -> None:
+@click.command()
+@click.option(
+    "--weights",
+    multiple=True,
+    default=(DEFAULT,),
+    metavar="NAME|FILE",
+    help="Weights in the package, or a file. May be repeated, as for .onnx and .safetensors of one network. "
+    "Each engine measures those that it can open.",
+)
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=10.0, help="Length of the test signal.")
+@click.option("--rounds", type=click.IntRange(1), default=5, help="Number of measurements, in turns.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="N",
+    show_default="1, and all",
+    help="Processor threads. May be repeated.",
+)
+@click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write all results as JSON.")
+def bench(weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[int, ...], json: Path | None) -> None:
     """Measure speed, memory and start-up of every engine on this machine, and compare with the plain network in torch.
 
     The engines are measured in turns, so that other load on the machine slows all of them equally. Without imse[torch]
@@ -50,10 +53,10 @@ def bench(
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening", total=None)
         record = run(
-            weights or [DEFAULT],
+            list(weights),
             seconds,
             rounds,
-            threads or [1, processors()],
+            list(threads) or [1, processors()],
             lambda step: bar.update(task, description=step),
         )
     try:

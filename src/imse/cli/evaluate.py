@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from imse.processors import processors
 
+_path = click.Path(path_type=Path)
 
+
+@click.command()
+@click.option("--clean", required=True, type=_path, metavar="FOLDER", help="Folder of the clean recordings.")
+@click.option(
+    "--enhanced",
+    required=True,
+    multiple=True,
+    type=_path,
+    metavar="FOLDER",
+    help="Folder of enhanced recordings. Repeat it to compare several.",
+)
+@click.option("--noisy", type=_path, metavar="FOLDER", help="Folder of the noisy recordings, which are scored, too.")
+@click.option(
+    "--index",
+    type=_path,
+    metavar="FILE",
+    help="Tab-separated table with columns id and snr_db, for means by input SNR.",
+)
+@click.option(
+    "--measures", metavar="NAME,...", show_default="all", help="Measures to compute, such as pesq_wb,stoi,csig."
+)
+@click.option("--csv", type=_path, metavar="FILE", help="Write the scores of every file as CSV.")
+@click.option("--json", type=_path, metavar="FILE", help="Write all results as JSON.")
+@click.option("--report", type=_path, metavar="FILE", help="Write one HTML page with plots and players.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", show_default="number of processors", help="Number of processes."
+)
 def evaluate(
-    clean: Annotated[Path, typer.Option(help="Folder of the clean recordings.")],
-    enhanced: Annotated[list[Path], typer.Option(help="Folder of enhanced recordings. Repeat it to compare several.")],
-    noisy: Annotated[Path | None, typer.Option(help="Folder of the noisy recordings, which are scored, too.")] = None,
-    index: Annotated[
-        Path | None, typer.Option(help="Tab-separated table with columns id and snr_db, for means by input SNR.")
-    ] = None,
-    measures: Annotated[
-        str | None, typer.Option(help="Measures to compute, such as pesq_wb,stoi,csig. Default: all.")
-    ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the scores of every file as CSV.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots and players.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: number of processors.")] = None,
+    clean: Path,
+    enhanced: tuple[Path, ...],
+    noisy: Path | None,
+    index: Path | None,
+    measures: str | None,
+    csv: Path | None,
+    json: Path | None,
+    report: Path | None,
+    jobs: int | None,
 ) -> None:
     """Score enhanced recordings against the clean ones of the same name. Needs imse[eval].
 
@@ -47,7 +70,7 @@ def evaluate(
         task = bar.add_task("scoring", total=None)
         evaluation = run(
             clean,
-            enhanced,
+            list(enhanced),
             noisy,
             index=index,
             measures=None if measures is None else [name.strip() for name in measures.split(",")],

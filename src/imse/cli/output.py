@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from imse.errors import ImseError
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

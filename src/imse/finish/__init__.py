@@ -3,8 +3,7 @@
 The signal comes and goes in blocks [frames, channels], at the recording's own rate.
 """
 
-from imse.finish.finishing import Finishing
-from imse.finish.loudness import TRUE_PEAK_LIMIT_DB
+from imse.finish.finishing import TRUE_PEAK_LIMIT_DB, Finishing
 from imse.finish.spool import spooled
 
 __all__ = ["TRUE_PEAK_LIMIT_DB", "Finishing", "spooled"]

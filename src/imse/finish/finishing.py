@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from imse.arguments import number_within
-from imse.finish.loudness import Loudness, gain_to, measure
 from imse.signal.fir import filter_stream, high_pass_kernel
 from imse.signal.resample import Block
 
 LOWEST_HZ, HIGHEST_HZ = 10.0, 1_000.0
 QUIETEST_LUFS, LOUDEST_LUFS = -60.0, 0.0
+TRUE_PEAK_LIMIT_DB = -1.0
+"""dBTP: encoders of lossy formats need that much room (EBU R 128)."""
+
+_TOLERANCE_LU = 0.1
+
+
+class Loudness(NamedTuple):
+    """How loudness is set.
+
+    Attributes:
+        gain: The factor for all samples.
+        lufs: The loudness that it brings about: less than asked for where the true peak allows no more; None if there
+            is no loudness.
+    """
+
+    gain: float
+    lufs: float | None
 
 
 @dataclass(frozen=True)
@@ -67,4 +84,19 @@ class Finishing:
         """
         if self.loudness_lufs is None:
             return Loudness(1.0, None)
+        from imse.finish.loudness import gain_to, measure
+
         return gain_to(self.loudness_lufs, measure(blocks, sample_rate, channels))
+
+    def note(self, loudness: Loudness) -> str | None:
+        """A line for the user if the loudness is not what was asked for."""
+        if self.loudness_lufs is None:
+            return None
+        if loudness.lufs is None:
+            return "silence, or shorter than 0.4 s: its loudness is left as it is"
+        if loudness.lufs > self.loudness_lufs - _TOLERANCE_LU:
+            return None
+        return (
+            f"loudness {loudness.lufs:.1f} LUFS instead of {self.loudness_lufs:g}, "
+            f"so that the true peak is not above {TRUE_PEAK_LIMIT_DB:g} dBTP"
+        )

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from imse.errors import WrongValueError
+from imse.finish.finishing import TRUE_PEAK_LIMIT_DB, Loudness
 from imse.signal.resample import Block, resample_stream
 
 if TYPE_CHECKING:
     from av.filter import Graph
-
-TRUE_PEAK_LIMIT_DB = -1.0
-"""dBTP: encoders of lossy formats need that much room (EBU R 128)."""
 
 _RATE = 48_000
 _OVERSAMPLING = 4
@@ -40,19 +38,6 @@ class Measured(NamedTuple):
 
     lufs: float | None
     true_peak: float
-
-
-class Loudness(NamedTuple):
-    """How loudness is set.
-
-    Attributes:
-        gain: The factor for all samples.
-        lufs: The loudness that it brings about: less than asked for where the true peak allows no more; None if there
-            is no loudness.
-    """
-
-    gain: float
-    lufs: float | None
 
 
 def gain_to(lufs: float, measured: Measured) -> Loudness:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,8 @@ def spooled(blocks: Iterable[Block]) -> Iterator[Iterable[Block]]:
     Raises:
         OSError: The temporary folder is full, which the error names.
     """
+    import tempfile
+
     with (
         tempfile.TemporaryDirectory(prefix="imse-") as folder,
         NamedFile(Path(folder) / "signal", Path(tempfile.gettempdir())) as file,
