@@ -213,16 +213,14 @@ class Enhancer:
             with ExitStack() as files:
                 writers = [_CountingWriter.opened(files, *file) for file in zip(targets, outputs, strict=True)]
                 signal: Iterable[Block] = counted(self._filtered(blocks(), sample_rate, level, *writers[1:]))
-                if self._finishing.loudness_lufs is not None:
+                if self._finishing.needs_all:
                     signal = files.enter_context(spooled(signal))
                 loudness = self._finishing.loudness(signal, sample_rate, reader.info.channels)
                 for block in signal:
                     writers[0].write(loudness.gain * block)
-            notes = [note for writer in writers if (note := writer.note)]
-            if note := self._finishing.note(loudness):
-                notes.append(f"{target}: {note}")
+            notes = [*(writer.note for writer in writers), self._finishing.note(_name(target), loudness)]
             clipped = sum(writer.clipped for writer in writers)
-            return FileResult(done / sample_rate, reader.damage, clipped, loudness.lufs, tuple(notes))
+            return FileResult(done / sample_rate, reader.damage, clipped, loudness.lufs, tuple(filter(None, notes)))
 
     def _filtered(
         self, blocks: Iterable[Block], sample_rate: int, level: _Level, residual: _CountingWriter | None = None
@@ -323,8 +321,7 @@ class _CountingWriter:
     @property
     def note(self) -> str | None:
         """A line about clipped samples, if there are any."""
-        name = "standard output" if self._path == STDIO else self._path
-        return f"{name}: {self.clipped} samples beyond full scale were clipped" if self.clipped else None
+        return f"{_name(self._path)}: {self.clipped} samples beyond full scale were clipped" if self.clipped else None
 
     def write(self, block: Block) -> None:
         """See `Writer.write`."""
@@ -385,6 +382,10 @@ def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level
     # What is as quiet as 600 dB below full scale is silence: its factor would overflow.
     scale = np.sqrt(np.divide(samples, power, out=np.ones_like(power), where=power > samples * 1e-60))
     return _Level(samples, scale.astype(np.float32))
+
+
+def _name(target: Path) -> str:
+    return "standard output" if target == STDIO else str(target)
 
 
 @contextmanager

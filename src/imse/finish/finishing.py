@@ -64,6 +64,11 @@ class Finishing:
         """Whether nothing is to be done."""
         return self == Finishing()
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether the whole signal must be there before its first sample can be written."""
+        return self.loudness_lufs is not None
+
     def filtered(self, blocks: Iterable[Block], sample_rate: int) -> Iterator[Block]:
         """Apply the high-pass filter; samples stay where they are."""
         if self.high_pass_hz is None:
@@ -88,15 +93,15 @@ class Finishing:
 
         return gain_to(self.loudness_lufs, measure(blocks, sample_rate, channels))
 
-    def note(self, loudness: Loudness) -> str | None:
-        """A line for the user if the loudness is not what was asked for."""
+    def note(self, name: str, loudness: Loudness) -> str | None:
+        """A line for the user on the output of that name, if its loudness is not what was asked for."""
         if self.loudness_lufs is None:
             return None
         if loudness.lufs is None:
-            return "silence, or shorter than 0.4 s: its loudness is left as it is"
+            return f"{name}: silence, or shorter than 0.4 s: its loudness is left as it is"
         if loudness.lufs > self.loudness_lufs - _TOLERANCE_LU:
             return None
         return (
-            f"loudness {loudness.lufs:.1f} LUFS instead of {self.loudness_lufs:g}, "
+            f"{name}: loudness {loudness.lufs:.1f} LUFS instead of {self.loudness_lufs:g}, "
             f"so that the true peak is not above {TRUE_PEAK_LIMIT_DB:g} dBTP"
         )
