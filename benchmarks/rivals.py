@@ -33,7 +33,7 @@ from imse.evaluate.delays import delay
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 from rival_systems import SYSTEMS, OpenSystem
 
-MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "dnsmos_ovrl")
+MEASURES = ("pesq_wb", "stoi", "si_sdr_db")
 _DIGITS = {"pesq_wb": 2, "stoi": 3, "si_sdr_db": 1, "dnsmos_ovrl": 2}
 
 

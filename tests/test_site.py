@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -61,3 +62,9 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "noisy: " in result.stdout
     assert "dishes.flac: 5.3 s of audio" in result.stdout
+
+
+def test_badges_say_what_the_project_says() -> None:
+    """After a change in pyproject.toml: python docs/badges.py."""
+    for name, drawn in runpy.run_path(str(_ROOT / "docs" / "badges.py"))["badges"]().items():
+        assert (_ROOT / "docs" / "badges" / name).read_text(encoding="utf-8") == drawn
