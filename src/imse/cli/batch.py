@@ -209,7 +209,7 @@ def _place(path: Path, output: Path, into_folder: bool) -> Path:
 
 
 def _is_folder(output: Path) -> bool:
-    """Whether an output is a folder: a name without an extension cannot be an audio file, whose format is told by it."""
+    """Whether an output is a folder: an audio file has an extension, which tells its format."""
     return output.is_dir() or not output.suffix
 
 
