@@ -6,10 +6,10 @@
 // does not depend on it.
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "../common/aligned.h"
 #include "../common/pool.h"
 #include "kernels.h"
 #include "memory.h"
@@ -31,7 +31,7 @@ class Session {
   static constexpr int SLOTS = 10;
 
   struct Free {
-    void operator()(float* memory) const { std::free(memory); }
+    void operator()(float* memory) const { aligned_free(memory); }
   };
 
   // ---- Frames (layers.cpp) ----
