@@ -40,6 +40,8 @@ _FLAGS = (
 # For GNU's linker and LLVM's: templates of the standard library would otherwise be exported, and could be taken for
 # those of another library in the same process.
 _EXPORTS = "{ global: imse_*; local: *; };"
+# The folders that the engine is compiled from, beside those that it shares with training.
+_ENGINE_FOLDERS = ("engine", "include", "interface", "signal")
 _COMPILERS = ("g++", "clang++") if sys.platform == "win32" else ("c++", "g++", "clang++")
 
 # A source file, and the flags for it beside those of all.
@@ -58,8 +60,9 @@ def sources() -> list[Path]:
 def fingerprint(folder: str) -> str:
     """What "engine" or "training" is compiled from: a hash of its sources, and of this script with its flags."""
     code = hashlib.sha256(Path(__file__).read_bytes())
+    folders = {"common", *(_ENGINE_FOLDERS if folder == "engine" else (folder,))}
     for file in sources():
-        if file.parent.name in ("common", "include", folder):
+        if file.parent.name in folders:
             code.update(file.read_bytes())
     return code.hexdigest()[:12]
 
@@ -73,7 +76,7 @@ def engine_units(instruction_sets: Iterable[str] = INSTRUCTION_SETS) -> list[Uni
     """What the engine is compiled from: its kernels once for every instruction set."""
     kernels = SOURCES / "engine" / "kernels.cpp"
     own_flags = {"api": (f'-DFINGERPRINT="{fingerprint("engine")}"',)}
-    files = sorted(kernels.parent.glob("*.cpp"))
+    files = [file for file in sources() if file.suffix == ".cpp" and file.parent.name in _ENGINE_FOLDERS]
     units: list[Unit] = [(file, own_flags.get(file.stem, ())) for file in files if file != kernels]
     return units + [(kernels, _for(name)) for name in instruction_sets]
 
@@ -99,8 +102,11 @@ def build_engine(library: Path, flags: Sequence[str] = ()) -> None:
 
 
 def build_training(library: Path, instruction_set: str, flags: Sequence[str] = ()) -> None:
-    """Compile the kernels of training for one of `INSTRUCTION_SETS`; otherwise as `build_engine`."""
-    _Compiler(flags).build(training_units(instruction_set), library)
+    """Compile the kernels of training for one of `INSTRUCTION_SETS`, not for Windows; otherwise as `build_engine`."""
+    compiler = _Compiler(flags)
+    if compiler.targets("_WIN32"):  # MinGW frees a thread's variables before it destroys them
+        raise CompilationError("on Windows, training has no compiled kernels")
+    compiler.build(training_units(instruction_set), library)
 
 
 def find_compiler() -> list[str] | None:
