@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from imse.errors import ImseError
+from imse.nn.constants import HEAD_SIZE
 from imse.signal.segments import SEGMENT
 from imse.signal.spectrum import HOP_LENGTH, SAMPLE_RATE
 
@@ -43,7 +44,6 @@ _SPARSITY = (
     (r"unet\.(encoder2|down2|decoder2|reduce2|up1)\.", 8),
     (r"unet\.(latent|up2)\.", 32),
 )
-_MALA_HEAD = 8  # as in `imse.nn.constants`, which cannot be imported without torch
 
 
 class Cost(NamedTuple):
@@ -104,7 +104,7 @@ def _cost(name: str, shapes: Shapes, positions: int) -> Cost:
         convolutions //= 2  # see `imse.nn.decoders.Expand`: half of it has no effect
     if name.endswith(".attention.channel.weight"):
         convolutions = size  # of the mean over all positions
-    products = (2 * _MALA_HEAD + 1) * shape[1] * positions if name.endswith(".attention.qkvo.weight") else 0
+    products = (2 * HEAD_SIZE + 1) * shape[1] * positions if name.endswith(".attention.qkvo.weight") else 0
     return Cost(size, convolutions, products)
 
 
