@@ -11,6 +11,7 @@ _EXTRAS = {
     "pesq": "eval",
     "pydantic": "train",
     "pydantic_core": "train",
+    "pyloudnorm": "eval",
     "pyroomacoustics": "train",
     "pystoi": "eval",
     "speechmos": "eval",
@@ -47,6 +48,11 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
         for character in text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     )
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: "1 file", "2 files"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _message(error: BaseException) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio
+from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio, is_audio
 from imse.audio.callbacks import INTERRUPTS
 from imse.audio.formats import AV_EXTENSIONS, is_written
 from imse.cli.output import refuse_existing
@@ -61,7 +61,11 @@ class Outcome:
 
 
 def find_tasks(
-    inputs: list[Path], output: Path | None, on_error: Callable[[OSError], None], residual: Path | None = None
+    inputs: Sequence[Path],
+    output: Path | None,
+    on_error: Callable[[OSError], None],
+    into_folder: bool = False,
+    residual: Path | None = None,
 ) -> list[Task]:
     """What is to be read, and where each result goes.
 
@@ -69,6 +73,7 @@ def find_tasks(
         inputs: Files, and folders to search.
         output: A file, a folder, or None for places beside the inputs.
         on_error: Called with the error of a folder that cannot be read, which is then passed over.
+        into_folder: Whether the output is a folder, whatever its name.
         residual: A file or a folder for what is taken away, or None.
 
     Raises:
@@ -76,7 +81,14 @@ def find_tasks(
     """
     if residual == STDIO:
         raise ImseError("what was taken away cannot go to standard output; give --residual a file or a folder")
-    tasks = [task for path in inputs for task in _tasks_of(path, output, residual, len(inputs) == 1, on_error)]
+    several = len(inputs) > 1 or inputs[0].is_dir()
+    if output is not None and output != STDIO and not into_folder:
+        if several and is_audio(output) and not output.is_dir():
+            what = "several inputs go" if len(inputs) > 1 else "the output of a folder goes"
+            raise ImseError(f"{output}: the name of a file, but {what} to a folder: -o {output.stem}/")
+        into_folder = _is_folder(output)
+    into_folder = into_folder or several
+    tasks = [task for path in inputs for task in _tasks_of(path, output, residual, into_folder, on_error)]
     sources = {task.source.resolve() for task in tasks}
     by_target: dict[Path, Task] = {}
     for task in tasks:
@@ -87,6 +99,11 @@ def find_tasks(
         if task.residual is not None and task.residual.resolve() in sources:
             raise ImseError(f"{task.residual}: an input; what was taken away needs another place")
     return list({task.target: task for task in by_target.values()}.values())
+
+
+def without_existing(tasks: list[Task]) -> list[Task]:
+    """The tasks of whose output nothing is there yet."""
+    return [task for task in tasks if not any(path != STDIO and path.exists() for path in task.written)]
 
 
 def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Outcome:
@@ -103,12 +120,12 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
             return _run_task(enhancer, task, overwrite, bars, cancelled)
 
         with closing(_results(work, tasks, jobs, cancelled)) as results:
-            for result in results:
+            for task, result in results:
                 try:
                     done = result()
                 except (ImseError, OSError, ModuleNotFoundError) as error:
                     outcome.failed += 1
-                    messages: tuple[str, ...] = (describe(error),)
+                    messages = (describe(error) if len(tasks) == 1 else _with_name(describe(error), task),)
                 else:
                     outcome.done += 1
                     outcome.damaged += done.damage is not None
@@ -121,32 +138,39 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
 
 def _results(
     work: Callable[[Task], FileResult], tasks: list[Task], jobs: int, cancelled: threading.Event
-) -> Generator[Callable[[], FileResult], None, None]:
-    """Functions that return what came of each task, or raise what went wrong with it, as they finish."""
+) -> Generator[tuple[Task, Callable[[], FileResult]], None, None]:
+    """Tasks as they finish, with functions that return what came of each, or raise what went wrong with it."""
     if len(tasks) == 1:
         # In this thread, which an interrupt reaches even while it waits for standard input.
-        yield partial(work, tasks[0])
+        yield tasks[0], partial(work, tasks[0])
         return
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in as_completed([pool.submit(work, task) for task in tasks]):
-                yield future.result
+            by_future = {pool.submit(work, task): task for task in tasks}
+            for future in as_completed(by_future):
+                yield by_future[future], future.result
         except BaseException:
             cancelled.set()
             pool.shutdown(cancel_futures=True)
             raise
 
 
+def _with_name(message: str, task: Task) -> str:
+    """A message that says which of several files it is about."""
+    names = {printable(str(path)) for path in (task.source, task.target)}
+    return message if any(name in message for name in names) else f"{task.source}: {message}"
+
+
 def _tasks_of(
-    path: Path, output: Path | None, residual: Path | None, single: bool, on_error: Callable[[OSError], None]
+    path: Path, output: Path | None, residual: Path | None, into_folder: bool, on_error: Callable[[OSError], None]
 ) -> Iterator[Task]:
     if path == STDIO and output is None:
         raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
     if path == STDIO or not path.is_dir():
-        place = _beside(path) if output is None else _place(path, output, single)
-        yield Task(path, place, residual and _place(path, residual, single))
+        place = _beside(path) if output is None else _place(path, output, into_folder)
+        yield Task(path, place, residual and _place(path, residual, into_folder or _is_folder(residual)))
         return
     if output == STDIO:
         raise ImseError(f"{path}: a folder cannot go to standard output; give a folder with -o")
@@ -179,11 +203,14 @@ def _recordings(path: Path, roots: tuple[Path, ...], on_error: Callable[[OSError
     return found
 
 
-def _place(path: Path, output: Path, single: bool) -> Path:
+def _place(path: Path, output: Path, into_folder: bool) -> Path:
     """Where the result of a file goes."""
-    if path == STDIO or output == STDIO or (single and not _is_folder(output)):
-        return output
-    return output / path.name
+    return output / path.name if into_folder and STDIO not in (path, output) else output
+
+
+def _is_folder(output: Path) -> bool:
+    """Whether an output is a folder: an audio file has an extension, which tells its format."""
+    return output.is_dir() or not output.suffix
 
 
 def _beside(path: Path) -> Path:
@@ -194,11 +221,6 @@ def _is_result(path: Path) -> bool:
     """Whether a file is what an earlier run made of the file beside it."""
     original = path.with_name(path.stem.removesuffix(ENHANCED_SUFFIX) + path.suffix)
     return path.stem.endswith(ENHANCED_SUFFIX) and original.exists()
-
-
-def _is_folder(output: Path) -> bool:
-    # A name without an extension cannot be an audio file, whose format is told by it.
-    return output.is_dir() or not output.suffix
 
 
 def _common(tasks: list[Task]) -> str | Path:
