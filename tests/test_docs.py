@@ -46,7 +46,7 @@ def workplace(tmp_path: Path, example: Path, small_weights: Path) -> Path:
     """A folder with the files that the documents name."""
     samples, sample_rate = soundfile.read(example)
     rng = np.random.default_rng(0)
-    for folder in ("clean", "noisy", "enhanced", "recordings", "mine", "theirs"):
+    for folder in ("clean", "noisy", "enhanced", "recordings", "mine", "theirs", "speech", "noise"):
         (tmp_path / folder).mkdir()
         for name in ("a", "b"):
             noise = (0 if folder == "clean" else 0.01) * rng.standard_normal(len(samples))

@@ -236,7 +236,7 @@ class Enhancer:
             waveform = enhanced.waveform / gain
             if self._levelling:
                 # Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
-                waveform *= np.minimum(limiting_gain(noisy, waveform), limiting_gain(inputs[rows], waveform))
+                waveform *= limiting_gain([noisy, inputs[rows]], waveform)
             parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]

@@ -16,7 +16,17 @@ from imse.nn import IMSE, NetworkConfig
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_compiler() is None, reason="needs a C++ compiler")]
 
 _DRIVER = Path(__file__).with_name("driver.cpp")
-_FLAGS = ("-std=c++17", "-O1", "-g1", "-fno-math-errno", "-pthread", f"-I{SOURCES}", *WARNINGS, "-Werror")
+_FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-g1",
+    "-fno-math-errno",
+    "-pthread",
+    f"-I{SOURCES}",
+    f"-I{SOURCES / 'include'}",
+    *WARNINGS,
+    "-Werror",
+)
 # What the address sanitizer finds by itself is not compiled in twice: that would take three times as long.
 _ADDRESS = (
     "-fsanitize=address,undefined",

@@ -25,7 +25,13 @@ if platform.machine().lower() in ("x86_64", "amd64"):
         "avx2": ("-mavx2", "-mfma"),
     }
 WARNINGS = ("-Wall", "-Wextra")
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=hidden", "-pthread", *WARNINGS)
+_FLAGS = (
+    "-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=hidden", "-pthread", f"-I{SOURCES / 'include'}",
+    *WARNINGS,
+)  # fmt: skip
+
+# The folders that the engine is compiled from, beside those that it shares with training.
+_ENGINE_FOLDERS = ("engine", "include", "interface", "signal")
 
 # A source file, and the flags for it beside those of all.
 Unit = tuple[Path, tuple[str, ...]]
@@ -43,8 +49,9 @@ def sources() -> list[Path]:
 def fingerprint(folder: str) -> str:
     """What "engine" or "training" is compiled from: a hash of its sources, and of this script with its flags."""
     code = hashlib.sha256(Path(__file__).read_bytes())
+    folders = {"common", *(_ENGINE_FOLDERS if folder == "engine" else (folder,))}
     for file in sources():
-        if file.parent.name in ("common", folder):
+        if file.parent.name in folders:
             code.update(file.read_bytes())
     return code.hexdigest()[:12]
 
@@ -52,8 +59,8 @@ def fingerprint(folder: str) -> str:
 def engine_units() -> list[Unit]:
     """What the engine is compiled from: its kernels once for every instruction set."""
     kernels = SOURCES / "engine" / "kernels.cpp"
-    own_flags = {"api": (f'-DFINGERPRINT="{fingerprint("engine")}"',)}
-    files = sorted(kernels.parent.glob("*.cpp"))
+    own_flags = {"imse": (f'-DFINGERPRINT="{fingerprint("engine")}"', "-DIMSE_BUILDING")}
+    files = [file for file in sources() if file.suffix == ".cpp" and file.parent.name in _ENGINE_FOLDERS]
     units: list[Unit] = [(file, own_flags.get(file.stem, ())) for file in files if file != kernels]
     return units + [(kernels, _for(name)) for name in INSTRUCTION_SETS]
 
