@@ -236,7 +236,7 @@ def test_library_of_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_library_of_other_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> None:
     """It is not called, and the error says how to compile it again; nor is a library without a fingerprint."""
     ours = fingerprint("engine").encode()
-    code = native.LIBRARY.read_bytes()
+    code = build.LIBRARY.read_bytes()
     assert code.count(ours) == 1
     stale = tmp_path / "stale.so"
     stale.write_bytes(code.replace(ours, b"0" * len(ours)))

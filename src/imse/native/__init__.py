@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imse.errors import ImseError, UnsupportedWeightsError
-from imse.native.build import fingerprint
+from imse.native.build import LIBRARY, fingerprint
 from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
-
-LIBRARY = Path(__file__).with_name("imse_native.so")
 
 BINS_MULTIPLE = 128
 """Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""
@@ -55,11 +53,16 @@ def library() -> ctypes.CDLL:
     Raises:
         ImseError: It is not there, cannot be loaded, or was compiled from other sources than those beside this file.
     """
-    try:
-        return _opened(LIBRARY)
-    except OSError as error:
+    if not LIBRARY.is_file():
         raise ImseError(
             "the compiled engine is not there: install a C++ compiler and then imse again, or use --engine onnx"
+        )
+    try:
+        return _opened(LIBRARY)
+    except OSError as error:  # of another machine, or of newer libraries than this system has
+        raise ImseError(
+            f"the compiled engine cannot be loaded: {' '.join(str(error).split())}; install imse again, or use "
+            "--engine onnx"
         ) from error
 
 

@@ -6,10 +6,10 @@
 // does not depend on it.
 #pragma once
 
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "../common/aligned.h"
 #include "../common/pool.h"
 #include "../signal/transform.h"
 #include "kernels.h"
@@ -45,7 +45,7 @@ class Session {
   static constexpr int SLOTS = 10;
 
   struct Free {
-    void operator()(float* memory) const { std::free(memory); }
+    void operator()(float* memory) const { aligned_free(memory); }
   };
 
   // ---- Frames (layers.cpp) ----
