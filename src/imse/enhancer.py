@@ -14,7 +14,6 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -166,6 +165,8 @@ class Enhancer:
             def blocks() -> Iterator[Block]:
                 for block in reader.blocks(sample_rate):
                     if cancelled and cancelled.is_set():
+                        from concurrent.futures import CancelledError
+
                         raise CancelledError
                     if progress:
                         progress(done / sample_rate, reader.info.frames / sample_rate)

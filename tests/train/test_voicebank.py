@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from imse.cli import app
 from imse.train import voicebank

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from imse.cli.output import check_output, overwrite_option
+from imse.errors import printable
 from imse.weights import DEFAULT
 
 
+@click.command()
+@click.option(
+    "--weights",
+    multiple=True,
+    default=(DEFAULT,),
+    metavar="NAME|FILE",
+    help="Weights in the package, or a file. May be repeated, as for .onnx and .safetensors of one network. "
+    "Each engine measures those that it can open.",
+)
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=10.0, help="Length of the test signal.")
+@click.option("--rounds", type=click.IntRange(1), default=5, help="Number of measurements, in turns.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="N",
+    show_default="1, and all",
+    help="Processor threads. May be repeated.",
+)
+@click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write all results as JSON.")
+@overwrite_option
 def bench(
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Weights in the package, or a file. May be repeated, as for .onnx and .safetensors of one network. "
-            "Each engine measures those that it can open. Default: the weights in the package.",
-        ),
-    ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of the test signal.")] = 10.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Number of measurements, in turns.")] = 5,
-    threads: Annotated[
-        list[int] | None,
-        typer.Option(min=1, metavar="N", help="Processor threads. May be repeated. Default: 1, and all."),
-    ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
+    weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[int, ...], json: Path | None, overwrite: bool
 ) -> None:
     """Measure speed, memory and start-up of every engine on this machine, and compare with the plain network in torch.
 
@@ -38,22 +46,22 @@ def bench(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from imse.atomic_write import atomic_write, require_writable
+    from imse.atomic_write import atomic_write
     from imse.bench.run import bench as run
     from imse.bench.table import tables
     from imse.processors import processors
 
     if json:
-        require_writable(json)
+        check_output(json, overwrite)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening", total=None)
         record = run(
-            weights or [DEFAULT],
+            list(weights),
             seconds,
             rounds,
-            threads or [1, processors()],
+            list(threads) or [1, processors()],
             lambda step: bar.update(task, description=step),
         )
     try:
@@ -64,3 +72,5 @@ def bench(
         if json:
             with atomic_write(json) as file:
                 file.write(dumps(record, indent=1, allow_nan=False).encode())
+    if json:
+        click.echo(f"written: {printable(str(json))}")

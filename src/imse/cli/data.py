@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-data = typer.Typer(name="data", help="Check and prepare corpora for training.", no_args_is_help=True)
+import click
 
 
-@data.callback()
-def _root() -> None:
-    """Make `voicebank-demand` a subcommand: without a callback, typer drops the name of a single command."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> None:
+    """Check and prepare corpora for training."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @data.command("voicebank-demand")
-def voicebank_demand(
-    root: Annotated[Path, typer.Argument(help="Folder with the four unpacked folders of the corpus.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder to write to. Default: ROOT/imse.")
-    ] = None,
-    threads: Annotated[int, typer.Option(help="Number of files to resample at a time.", min=1)] = 2,
-) -> None:
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    show_default="ROOT/imse",
+    help="Folder to write to.",
+)
+@click.option("--threads", type=click.IntRange(1), default=2, help="Number of files to resample at a time.")
+def voicebank_demand(root: Path, output: Path | None, threads: int) -> None:
     """Check VoiceBank+DEMAND and resample it to 16 kHz. The recipe holds out two training speakers for validation.
+
+    ROOT is the folder with the four unpacked folders of the corpus.
 
     Example: imse data voicebank-demand ~/VoiceBank-DEMAND && imse train recipes/voicebank_demand.toml
     """
@@ -35,7 +41,7 @@ def voicebank_demand(
     with Progress() as bar:
         task = bar.add_task("resampling")
         pairs = prepare(root, target, threads, lambda done, total: bar.update(task, completed=done, total=total))
-    typer.echo(
+    click.echo(
         f"{target}: {pairs['train']:,} pairs to train on, {pairs['validation']:,} of {' and '.join(HELD_OUT)} for "
         f"validation, {pairs['test']:,} to test"
     )

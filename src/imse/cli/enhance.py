@@ -2,59 +2,81 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import typer
+import click
 
+from imse.cli.output import overwrite_option
 from imse.engine import AUTO, ENGINES, describe_engines
-from imse.errors import ImseError, describe, printable
+from imse.errors import ImseError, counted, describe, printable
 from imse.processors import processors
 from imse.weights import DEFAULT
 
+if TYPE_CHECKING:
+    from imse.cli.batch import Outcome
 
-def enhance_command(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT", help="Audio files, folders (searched recursively), or - for WAV from stdin."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="OUT",
-            help="A file for one input file; a folder for several, or for a folder's tree; - for WAV to stdout. "
-            "Default: beside the input, a.wav as a.enhanced.wav, the folder rec as rec.enhanced.",
-        ),
-    ] = None,
-    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = DEFAULT,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join((AUTO, *ENGINES)),
-            help=f"{describe_engines()}. Default: the fastest that runs the weights.",
-        ),
-    ] = AUTO,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processor threads per file. Default: processors divided by jobs."),
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Files at the same time. Default: one per processor.")
-    ] = None,
-    attenuation_limit: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="DB", help="Turn noise down by this many dB at most; 0 changes nothing."),
-    ] = None,
-    segments: Annotated[
-        Literal["overlap", "paper"],
-        typer.Option(help="overlap: cross-faded; paper: the authors' hard cuts, to compare with their numbers."),
-    ] = "overlap",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace output files that exist.")] = False,
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    help="A file for one input file; a folder (NAME/) for several, or for a folder's tree; - for WAV to stdout. "
+    "Default: beside the input, a.wav as a.enhanced.wav, the folder rec as rec.enhanced.",
+)
+@click.option("--weights", default=DEFAULT, metavar="NAME|FILE", help="Weights in the package, or a file.")
+@click.option(
+    "--engine",
+    default=AUTO,
+    metavar="|".join((AUTO, *ENGINES)),
+    show_default="the fastest that runs the weights",
+    help=f"{describe_engines()}.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="processors divided by jobs",
+    help="Processor threads per file.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", show_default="one per processor", help="Files at the same time."
+)
+@click.option(
+    "--attenuation-limit",
+    type=click.FloatRange(0),
+    metavar="DB",
+    help="Turn noise down by this many dB at most; 0 changes nothing.",
+)
+@click.option(
+    "--segments",
+    type=click.Choice(["overlap", "paper"]),
+    default="overlap",
+    help="overlap: cross-faded; paper: the authors' hard cuts, to compare with their numbers.",
+)
+@overwrite_option
+@click.option("--skip-existing", is_flag=True, help="Leave output files that exist, and their inputs, as they are.")
+def enhance(
+    inputs: tuple[Path, ...],
+    output: str | None,
+    weights: str,
+    engine: str,
+    threads: int | None,
+    jobs: int | None,
+    attenuation_limit: float | None,
+    segments: Literal["overlap", "paper"],
+    overwrite: bool,
+    skip_existing: bool,
 ) -> None:
     """Remove noise from recordings of speech.
+
+    INPUT is an audio file, a folder (searched recursively), or - for WAV from standard input.
 
     Takes any rate from 8 to 192 kHz and any number of channels, as WAV, FLAC, Ogg, Opus, MP3, AIFF, ...; with imse[av]
     also as m4a, or the sound of a video. The output keeps the input's rate, channels, length, encoding and tags. It is
@@ -68,36 +90,68 @@ def enhance_command(
     sox in.wav -t wav - | imse enhance - -o - | aplay
     """  # noqa: D301 - the escape tells the help to keep the lines of the examples
     from imse.audio import STDIO
-    from imse.cli.batch import find_tasks, run
+    from imse.cli.batch import Outcome, find_tasks, run, without_existing
     from imse.enhancer import Enhancer
 
+    if overwrite and skip_existing:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other", click.get_current_context())
     unreadable = []
 
     def report(error: OSError) -> None:
-        typer.echo(f"imse: {describe(error)}", err=True)
+        click.echo(f"imse: {describe(error)}", err=True)
         unreadable.append(error)
 
-    tasks = find_tasks(inputs, output, report)
-    to_stdout = STDIO in (task.target for task in tasks)
-    jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
-    threads = threads or max(1, processors() // jobs)
-    enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
+    # What ends in a slash is a folder, and a Path forgets the slash.
+    into_folder = output is not None and output.endswith(("/", os.sep))
+    found = find_tasks(inputs, None if output is None else Path(output), report, into_folder)
+    to_stdout = STDIO in (task.target for task in found)
+    # One file alone is refused by its own line.
+    tasks = without_existing(found) if skip_existing or (len(found) > 1 and not overwrite) else found
+    existing = [task.target for task in found if task not in tasks]
+    if existing and skip_existing:
+        click.echo(f"{_named(existing)} already there", err=to_stdout)
 
-    started = time.perf_counter()
-    try:
-        outcome = run(enhancer, tasks, jobs, overwrite)
-    except KeyboardInterrupt:
-        typer.echo("imse: interrupted; the files that were not finished are not there", err=True)
-        raise typer.Exit(130) from None
-    elapsed = time.perf_counter() - started
-    if outcome.done:
-        factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
-        place = outcome.place if len(tasks) == 1 else f"{outcome.done} files in {outcome.place}"
-        typer.echo(f"{printable(place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
-    problems = {
-        f"{outcome.failed} of {len(tasks)} files failed": outcome.failed,
-        f"{outcome.damaged} of {len(tasks)} files are damaged; what could be read was enhanced": outcome.damaged,
-        f"{len(unreadable)} folders could not be read": len(unreadable),
-    }
-    if any(problems.values()):
-        raise ImseError("; ".join(problem for problem, count in problems.items() if count))
+    outcome = Outcome("")
+    if tasks:
+        jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
+        threads = threads or max(1, processors() // jobs)
+        enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
+        started = time.perf_counter()
+        try:
+            outcome = run(enhancer, tasks, jobs, overwrite)
+        except KeyboardInterrupt:
+            click.echo("imse: interrupted; the files that were not finished are not there", err=True)
+            sys.exit(130)
+        if outcome.done:
+            click.echo(_summary(outcome, len(tasks), time.perf_counter() - started), err=to_stdout)
+    problems = _problems(outcome, len(tasks), len(unreadable))
+    if existing and not skip_existing:
+        problems.insert(0, f"{_named(existing)} already there: --skip-existing or --overwrite")
+    if problems:
+        raise ImseError("; ".join(problems))
+    if outcome.failed or outcome.damaged:  # of one file alone, which had its line
+        sys.exit(1)
+
+
+def _named(files: Sequence[Path]) -> str:
+    more = len(files) - 1
+    return printable(str(files[0])) + (f" and {counted(more, 'more output file')} are" if more else " is")
+
+
+def _summary(outcome: Outcome, tasks: int, elapsed: float) -> str:
+    factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
+    place = outcome.place if tasks == 1 else f"{counted(outcome.done, 'file')} in {outcome.place}"
+    return f"{printable(place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}"
+
+
+def _problems(outcome: Outcome, tasks: int, unreadable: int) -> list[str]:
+    """What is left to say at the end about several files, after a line about each."""
+    problems = []
+    if tasks > 1 and outcome.failed:
+        problems.append(f"{outcome.failed} of {tasks} files failed")
+    if tasks > 1 and outcome.damaged:
+        are = "is" if outcome.damaged == 1 else "are"
+        problems.append(f"{outcome.damaged} of {tasks} files {are} damaged; what could be read was enhanced")
+    if unreadable:
+        problems.append(f"{counted(unreadable, 'folder')} could not be read")
+    return problems

@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from imse.cli.output import check_output, overwrite_option
+from imse.errors import printable
 from imse.processors import processors
 
+_path = click.Path(path_type=Path)
 
+
+@click.command()
+@click.option("--clean", required=True, type=_path, metavar="FOLDER", help="Folder of the clean recordings.")
+@click.option(
+    "--enhanced",
+    required=True,
+    multiple=True,
+    type=_path,
+    metavar="FOLDER",
+    help="Folder of enhanced recordings. Repeat it to compare several.",
+)
+@click.option("--noisy", type=_path, metavar="FOLDER", help="Folder of the noisy recordings, which are scored, too.")
+@click.option(
+    "--index",
+    type=_path,
+    metavar="FILE",
+    help="Tab-separated table with columns id and snr_db, for means by input SNR.",
+)
+@click.option(
+    "--measures", metavar="NAME,...", show_default="all", help="Measures to compute, such as pesq_wb,stoi,csig."
+)
+@click.option("--csv", type=_path, metavar="FILE", help="Write the scores of every file as CSV.")
+@click.option("--json", type=_path, metavar="FILE", help="Write all results as JSON.")
+@click.option("--report", type=_path, metavar="FILE", help="Write one HTML page with plots and players.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", show_default="number of processors", help="Number of processes."
+)
+@overwrite_option
 def evaluate(
-    clean: Annotated[Path, typer.Option(help="Folder of the clean recordings.")],
-    enhanced: Annotated[list[Path], typer.Option(help="Folder of enhanced recordings. Repeat it to compare several.")],
-    noisy: Annotated[Path | None, typer.Option(help="Folder of the noisy recordings, which are scored, too.")] = None,
-    index: Annotated[
-        Path | None, typer.Option(help="Tab-separated table with columns id and snr_db, for means by input SNR.")
-    ] = None,
-    measures: Annotated[
-        str | None, typer.Option(help="Measures to compute, such as pesq_wb,stoi,csig. Default: all.")
-    ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the scores of every file as CSV.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all results as JSON.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots and players.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: number of processors.")] = None,
+    clean: Path,
+    enhanced: tuple[Path, ...],
+    noisy: Path | None,
+    index: Path | None,
+    measures: str | None,
+    csv: Path | None,
+    json: Path | None,
+    report: Path | None,
+    jobs: int | None,
+    overwrite: bool,
 ) -> None:
     """Score enhanced recordings against the clean ones of the same name. Needs imse[eval].
 
@@ -32,7 +59,6 @@ def evaluate(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from imse.atomic_write import require_writable
     from imse.evaluate import evaluate as run
     from imse.evaluate.report import write_report
     from imse.evaluate.tables import tables
@@ -40,14 +66,14 @@ def evaluate(
 
     outputs = [(path, write) for path, write in ((csv, write_csv), (json, write_json), (report, write_report)) if path]
     for path, _ in outputs:
-        require_writable(path)
+        check_output(path, overwrite)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
         evaluation = run(
             clean,
-            enhanced,
+            list(enhanced),
             noisy,
             index=index,
             measures=None if measures is None else [name.strip() for name in measures.split(",")],
@@ -61,3 +87,5 @@ def evaluate(
     finally:  # write the files even if printing fails, as into a closed pipe (`| head`)
         for path, write in outputs:
             write(evaluation, path)
+    for path, _ in outputs:
+        click.echo(f"written: {printable(str(path))}")

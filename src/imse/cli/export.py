@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from imse.cli.output import refuse_existing
+from imse.cli.output import check_output, overwrite_option
 from imse.errors import printable
 
 
-def export(
-    weights: Annotated[Path, typer.Argument(help="A safetensors file, or a checkpoint published by the authors.")],
-    output: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
-) -> None:
+@click.command()
+@click.argument("weights")
+@click.argument("output", type=click.Path(path_type=Path))
+@overwrite_option
+def export(weights: str, output: Path, overwrite: bool) -> None:
     """Write weights as an ONNX file, which runs without torch. Needs imse[export].
+
+    WEIGHTS is a safetensors file, a checkpoint published by the authors, or a name of weights in the package. OUTPUT
+    is the ONNX file to write.
 
     Example: imse export mine.safetensors mine.onnx && imse enhance noisy.wav --weights mine.onnx
     """
     from imse.checkpoint import load_with_metadata
     from imse.export.onnx import export_onnx
+    from imse.weights import find
 
-    refuse_existing(output, overwrite)
-    network, metadata = load_with_metadata(weights)
+    check_output(output, overwrite)
+    network, metadata = load_with_metadata(find(weights, ".safetensors"))
     export_onnx(network, output, metadata)
-    typer.echo(f"{printable(str(output))}: {output.stat().st_size / 1e6:.1f} MB")
+    click.echo(f"{printable(str(output))}: {output.stat().st_size / 1e6:.1f} MB")

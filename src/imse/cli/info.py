@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from imse.weights import DEFAULT
 
 
-def info(
-    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="Weights in the package, or a file.")] = DEFAULT,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Compare MUSE, IMSE and the two networks between them; takes seconds.")
-    ] = False,
-) -> None:
+@click.command()
+@click.option("--weights", default=DEFAULT, metavar="NAME|FILE", help="Weights in the package, or a file.")
+@click.option("--compare", is_flag=True, help="Compare MUSE, IMSE and the two networks between them; takes seconds.")
+def info(weights: str, compare: bool) -> None:
     """Describe weights: network, parameters, cost, licence, training data. Needs imse[torch], except for ONNX files.
 
     Example: imse info --weights mine.safetensors
@@ -24,8 +20,8 @@ def info(
     from imse.weights import find, names
 
     if compare:
-        typer.echo(information.compare())
+        click.echo(information.compare())
     else:
         engine = ENGINES["torch" if ENGINES["torch"].is_available() else "onnx"]
-        typer.echo(information.describe(find(weights, engine.suffix)))
-        typer.echo(f"\nWeights in the package: {', '.join(names())} (--weights NAME)")
+        click.echo(information.describe(find(weights, engine.suffix)))
+        click.echo(f"\nWeights in the package: {', '.join(names())} (--weights NAME)")

@@ -53,12 +53,12 @@ class Levelling:
         """
         powers = _frame_powers(segments)
         # The mean where all but a few frames are silent.
-        reference = np.maximum(np.quantile(powers, self.quantile, axis=1), 1e-6 * powers.mean(1))[:, np.newaxis]
+        reference = np.maximum(_quantile(powers, self.quantile), 1e-6 * powers.mean(1))[:, np.newaxis]
         silent = reference < _SILENCE
         floor = 10 ** (-self.deepest_db / 10)
         powers_db = 10 * np.log10(np.maximum(powers / np.where(silent, 1, reference), floor))
         windows = np.lib.stride_tricks.sliding_window_view(powers_db, self.window, axis=1)
-        quantiles = np.quantile(windows, self.quantile, axis=-1)
+        quantiles = _quantile(windows, self.quantile)
         missing = self.window - 1  # the frames at an end have a window on one side only
         before = np.pad(quantiles, [(0, 0), (missing, 0)], constant_values=np.inf)
         after = np.pad(quantiles, [(0, 0), (0, missing)], constant_values=np.inf)
@@ -70,6 +70,18 @@ class Levelling:
         gain = 10 ** (np.stack([np.interp(at, centres, row) for row in gain_db]) / 20)
         rms = np.sqrt(np.square(segments * gain).mean(1, keepdims=True))
         return np.where(silent, 1, gain / np.where(silent, 1, rms)).astype(np.float32)
+
+
+def _quantile(values: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """`np.quantile` along the last axis, which imports numpy.ma: 8 ms of every start."""
+    position = share * (values.shape[-1] - 1)
+    below = int(position)
+    above = min(below + 1, values.shape[-1] - 1)
+    ordered = np.partition(values, (below, above), axis=-1)
+    quantiles: NDArray[np.float64] = ordered[..., below] + (position - below) * (
+        ordered[..., above] - ordered[..., below]
+    )
+    return quantiles
 
 
 def _frame_powers(segments: Floats) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 Block = NDArray[np.floating[Any]]
@@ -28,6 +27,8 @@ def resample_stream(blocks: Iterable[Block], from_rate: int, to_rate: int, chann
     if from_rate == to_rate:
         yield from blocks
         return
+    import soxr
+
     stream: soxr.ResampleStream | None = None
     for block in blocks:
         if stream is None:

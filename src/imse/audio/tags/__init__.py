@@ -35,14 +35,16 @@ def copy_tags(output: AudioInfo, file: BinaryIO, path: Path) -> None:
     """
     if output.source is None or output.format not in _CHUNKED | {"FLAC", "OGG", "MP3", "adts", "mp4"}:
         return
-    from mutagen import MutagenError
-
     tags = read_tags(output)
     if not (tags.texts or tags.pictures or tags.natives):
         return
     try:
         _write(tags, output, file)
-    except (MutagenError, OverflowError) as error:
+    except Exception as error:
+        from mutagen import MutagenError  # not needed for the tags of most WAV files
+
+        if not isinstance(error, MutagenError | OverflowError):
+            raise
         reason = error.args[0] if error.args else error
         if isinstance(reason, OSError):
             raise reason from None
