@@ -1,7 +1,7 @@
 """The paper's ablation: train the four combinations of attention and embedding with equal settings, and score them.
 
-    python benchmarks/ablation.py --test ../shared/data/test/voicebank_demand
-    python benchmarks/ablation.py --test DIR --set network.channels=16 --set network.blocks=4 --set optim.steps=100000
+    python benchmarks/ablation.py --data ../shared/data --test ../shared/data/test/voicebank_demand
+    python benchmarks/ablation.py --data FOLDER --test DIR --set network.channels=16 --set optim.steps=100000
 
 It trains every recipe of recipes/ablation, enhances DIR/noisy with the best weights, and scores the results against
 DIR/clean. It prints means with confidence intervals and comparisons file by file, and writes them to scores.json in
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replace a value in all recipes"
     )
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="of the recipes' recordings")
     options = parser.parse_args()
     runs = RUNS / (re.sub(r"[^\w=.-]+", "_", ",".join(options.set)) or "as_checked_in")
     settings = [argument for setting in options.set for argument in ("--set", setting)]
@@ -40,7 +41,7 @@ def main() -> None:
         folder = runs / recipe.stem
         weights, out = folder / "best.safetensors", folder / "enhanced" / recipe.stem
         resume = ["--resume"] if (folder / "last.ckpt").exists() else []
-        imse("train", recipe, *settings, "--set", f"run.folder={folder.absolute()}", *resume)
+        imse("train", recipe, "--data", options.data, *settings, "--set", f"run.folder={folder.absolute()}", *resume)
         imse("enhance", options.test / "noisy", "-o", out, "--weights", weights, "--engine", "torch", "--overwrite")
         enhanced += ["--enhanced", out]
     test = ["--clean", options.test / "clean", "--noisy", options.test / "noisy"]

@@ -1,6 +1,6 @@
 """Scores of weights on recordings unlike the test sets: does enhancement harm them?
 
-    python benchmarks/harm.py RECIPE [--weights NAME|FILE] [--music FILE ...]
+    python benchmarks/harm.py RECIPE --data FOLDER [--weights NAME|FILE] [--music FILE ...]
 
 Voices and noises are those that the recipe holds out. Every condition is scored against the clean speech, before and
 after enhancement. Word errors are those of PocketSphinx (`pip install pocketsphinx jiwer`; the package has its model)
@@ -111,11 +111,12 @@ def main() -> None:
     """Print a row for each condition."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
+    parser.add_argument("--data", metavar="FOLDER", help="of the recipe's recordings")
     parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--count", type=int, default=20, help="mixtures of each condition")
     parser.add_argument("--music", nargs="*", type=Path, default=[])
     arguments = parser.parse_args()
-    recipe = read(arguments.recipe)
+    recipe = read(arguments.recipe, data=arguments.data)
     enhancer = Enhancer(arguments.weights)
 
     def at(snr_db: float, voices: Callable[[Recording], bool] = lambda _: True) -> list[Utterance]:

@@ -14,7 +14,6 @@ from imse.train.corpus import load
 from imse.train.manifest import Recording, split_manifest
 from imse.train.quality import metrics
 from imse.train.recipe import Recipe
-from imse.train.recipe_file import read
 from imse.train.validation import Utterance, mix_utterances
 
 COLUMNS = ("PESQ", "STOI", "SI-SDR, dB", "level, dB: mean (worst)", "lower in pauses, dB")
@@ -33,13 +32,12 @@ def mixtures(
     return mix_utterances(load(chosen, cache), replace(recipe.validation, utterances=count, snr_db=snr_db), seed)
 
 
-def held_out(recipe_path: str, count: int) -> dict[str, list[Utterance]]:
+def held_out(recipe: Recipe, count: int) -> dict[str, list[Utterance]]:
     """Mixtures of two kinds.
 
     Those of "recorded" have voices with the noise floor of their recording, as in VoiceBank+DEMAND: all sources that
     the recipe does not denoise. Those of "denoised" have the other voices, without noise floor, as in DNS-2020.
     """
-    recipe = read(recipe_path)
     return {
         "recorded": mixtures(recipe, count, SNR_DB["recorded"], SEED, lambda voice: not voice.denoised),
         "denoised": mixtures(recipe, count, SNR_DB["denoised"], SEED, lambda voice: voice.denoised),

@@ -1,7 +1,7 @@
 """At which level the network is given a segment: PESQ and STOI of rules, on recordings whose level is not steady.
 
-    python benchmarks/levels.py RECIPE [--weights NAME|FILE] [--count 6] [--kinds KIND ...] [--conditions NAME ...]
-        [--rules NAME ...]
+    python benchmarks/levels.py RECIPE --data FOLDER [--weights NAME|FILE] [--count 6] [--kinds KIND ...]
+        [--conditions NAME ...] [--rules NAME ...]
 
 Voices and noises are those that the recipe holds out. PESQ and STOI are means over mixtures, scored one by one:
 
@@ -31,6 +31,7 @@ from imse.signal.gain import limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.segments import OverlappingSegments, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
+from imse.train.recipe_file import read
 from imse.train.validation import Utterance
 
 BURST = SAMPLE_RATE // 100
@@ -120,7 +121,7 @@ def enhance(engine: Engine, noisy: Floats, gain: Gain, with_dc: bool) -> Floats:
             rows = rows - rows.mean(1, keepdims=True)
         applied = gain(rows)
         enhanced = engine(rows * applied).waveform / applied
-        return [(enhanced * limiting_gain(rows, enhanced)).T]
+        return [(enhanced * limiting_gain([rows], enhanced)).T]
 
     blocks = run_in_segments([noisy[:, np.newaxis]], len(noisy), OverlappingSegments(), network)
     return np.concatenate(list(blocks))[:, 0]
@@ -139,6 +140,7 @@ def main() -> None:
     """Print a row for each rule."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
+    parser.add_argument("--data", metavar="FOLDER", help="of the recipe's recordings")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--count", type=int, default=6, help="mixtures of each of two kinds")
     parser.add_argument("--kinds", nargs="*", default=list(SNR_DB), help=f"of mixtures: {', '.join(SNR_DB)}")
@@ -146,7 +148,11 @@ def main() -> None:
     parser.add_argument("--rules", nargs="*", default=["noisy", *RULES], help=f"of {', '.join(RULES)}")
     arguments = parser.parse_args()
     engine = open_engine(AUTO, arguments.weights, threads=1)
-    mixtures = {kind: u for kind, u in held_out(arguments.recipe, arguments.count).items() if kind in arguments.kinds}
+    mixtures = {
+        kind: u
+        for kind, u in held_out(read(arguments.recipe, data=arguments.data), arguments.count).items()
+        if kind in arguments.kinds
+    }
     wanted = arguments.conditions
     signals = [signal for signal in recordings(mixtures) if not wanted or signal.condition in wanted]
     conditions = list(dict.fromkeys(signal.condition for signal in signals))

@@ -1,6 +1,6 @@
 """Scores of means of weights on two kinds of held-out mixtures, to choose the shares of a mean.
 
-    python benchmarks/trade_off.py RECIPE A.safetensors [B.safetensors ...] [--weights 1,1 --weights 1,3 ...]
+    python benchmarks/trade_off.py RECIPE A.safetensors [B.safetensors ...] --data FOLDER [--weights 1,1 ...]
 
 Voices and noises are those that the recipe holds out. "recorded" mixtures have voices with the noise floor of their
 recording, as in VoiceBank+DEMAND, at 2.5 to 17.5 dB: all sources that the recipe does not denoise. "denoised" mixtures
@@ -18,6 +18,7 @@ from held_out import held_out, level_and_pauses, mean, print_header, print_row, 
 from imse.enhancer import Enhancer
 from imse.processors import processors
 from imse.signal.spectrum import SAMPLE_RATE
+from imse.train.recipe_file import read
 from imse.train.validation import Utterance
 from imse.weights.average import average
 from imse.workers import SpawnedPool
@@ -39,11 +40,12 @@ def main() -> None:
     """Print a row for each mean and kind of mixtures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
+    parser.add_argument("--data", metavar="FOLDER", help="of the recipe's recordings")
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--weights", action="append", default=[], metavar="W1,W2,...")
     parser.add_argument("--count", type=int, default=40, help="mixtures of each kind")
     arguments = parser.parse_args()
-    mixtures = held_out(arguments.recipe, arguments.count)
+    mixtures = held_out(read(arguments.recipe, data=arguments.data), arguments.count)
     print_header("weights", "mixtures")
     with tempfile.TemporaryDirectory() as folder, SpawnedPool(processors()) as pool:
         candidates = [(file.stem, file) for file in arguments.files]

@@ -11,6 +11,7 @@ _EXTRAS = {
     "pesq": "eval",
     "pydantic": "train",
     "pydantic_core": "train",
+    "pyloudnorm": "eval",
     "pyroomacoustics": "train",
     "pystoi": "eval",
     "speechmos": "eval",
@@ -22,6 +23,14 @@ _EXTRAS = {
 
 class ImseError(Exception):
     """Base of the errors that the command line prints in one line, without a traceback."""
+
+
+class WrongValueError(ImseError, ValueError):
+    """An argument of the right type whose value is none of those allowed."""
+
+
+class WrongTypeError(ImseError, TypeError):
+    """An argument of a type that is not allowed."""
 
 
 class UnsupportedWeightsError(ImseError):

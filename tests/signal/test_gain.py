@@ -41,13 +41,13 @@ def _power_db(signal: Floats, window: int = 6_400) -> NDArray[np.float64]:
 @pytest.mark.parametrize("gain_db", [-60.0, -3.0, 0.0, 0.4])
 def test_what_is_not_louder_is_left_alone(gain_db: float) -> None:
     noise = _noise(batch=2)
-    assert (limiting_gain(noise, _factor(gain_db) * noise) == 1).all()
+    assert (limiting_gain([noise], _factor(gain_db) * noise) == 1).all()
 
 
 @pytest.mark.parametrize("gain_db", [1.0, 9.5, 20.0])
 def test_what_is_louder_comes_back_to_half_a_decibel(gain_db: float) -> None:
     noise = _noise()
-    gain = limiting_gain(noise, _factor(gain_db) * noise)
+    gain = limiting_gain([noise], _factor(gain_db) * noise)
     assert gain.shape == (1, SAMPLES)
     np.testing.assert_allclose(20 * np.log10(gain), 0.5 - gain_db, atol=1e-3)
 
@@ -56,7 +56,7 @@ def test_only_the_loud_part_is_limited() -> None:
     noise = _noise()
     louder = noise.copy()
     louder[:, SAMPLES // 2 :] *= _factor(12)
-    gain = limiting_gain(noise, louder)[0]
+    gain = limiting_gain([noise], louder)[0]
     border = 67 * HOP_LENGTH
     assert (gain[: SAMPLES // 2 - border] == 1).all()
     np.testing.assert_allclose(20 * np.log10(gain[SAMPLES // 2 :]), -11.5, atol=1e-2)
@@ -72,7 +72,7 @@ def test_a_quiet_part_beside_a_loud_one_is_not_amplified_either(loud_first: bool
     enhanced = noisy.copy()
     enhanced[:, loud] *= _factor(-40)
     enhanced[:, quiet] *= _factor(20)
-    limited = limiting_gain(noisy, enhanced) * enhanced
+    limited = limiting_gain([noisy], enhanced) * enhanced
     before, without, after = (_power_db(signal[0]) for signal in (noisy, enhanced, limited))
     assert (without - before).max() > 19
     assert (after - before).max() < 0.6
@@ -84,7 +84,7 @@ def test_any_length_and_silence(samples: int, seed: int) -> None:
     noisy, enhanced = _noise(seed, samples=samples), _noise(seed + 1, samples=samples)
     magnitudes = _magnitude(seed)[:, :, :frames], _magnitude(seed + 1)[:, :, :frames]
     for present in (1, 0):
-        limiting = limiting_gain(present * noisy, enhanced)
+        limiting = limiting_gain([present * noisy], enhanced)
         guide = guide_gain(present * magnitudes[0], magnitudes[1], samples)
         for gain in (limiting, guide):
             assert gain.shape == (1, samples)

@@ -12,7 +12,7 @@ import torch
 
 from imse.train.corpus import load
 from imse.train.data import open_data
-from imse.train.manifest import DataError, split_manifest, split_pairs
+from imse.train.manifest import DataError, split_data, split_manifest, split_pairs
 from imse.train.mixing import Draw
 from imse.train.recipe import DataConfig, Recipe, RecipeError
 from imse.train.recipe_file import read
@@ -83,13 +83,10 @@ def test_a_corrupt_file_is_named(recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / "bad.flac"
     path.write_bytes(b"fLaC" + bytes(100))
     recording = replace(split_manifest(recipe.data).train[0], path=path)
-    with pytest.raises(DataError, match=r"bad\.flac: not readable"):
+    with pytest.raises(DataError, match=r"bad\.flac: not audio"):
         load([recording])
     soundfile.write(path, np.zeros(1_000), 16_000)
     with pytest.raises(DataError, match=r"bad\.flac: silent"):
-        load([recording])
-    soundfile.write(path, np.ones((1_000, 2)) / 2, 16_000)
-    with pytest.raises(DataError, match=r"bad\.flac: 2 channels"):
         load([recording])
     soundfile.write(path, np.ones(1_000) / 2, 8_000)
     with pytest.raises(DataError, match=r"bad\.flac: 8000 Hz"):
@@ -105,7 +102,8 @@ def test_pairs_are_matched_by_name(tmp_path: Path) -> None:
 
 
 def test_pairs_make_batches_and_utterances(recipe: Recipe, tmp_path: Path) -> None:
-    source, utterances = open_data(replace(recipe, data=pairs(tmp_path)), CPU)
+    paired = replace(recipe, data=pairs(tmp_path))
+    source, utterances = open_data(paired, split_data(paired), CPU)
     batch = source.batch(Draw(0, 0, 3, slice(0, 3)))
     assert batch.noisy.shape == batch.clean.shape == (3, recipe.optim.segment_samples)
     assert [len(utterance.noisy) for utterance in utterances] == [8_000, 8_000]
@@ -133,7 +131,7 @@ def test_pair_errors_name_the_file(tmp_path: Path) -> None:
 )
 def test_a_recipe_has_pairs_or_a_manifest(recipe: Recipe, data: DataConfig) -> None:
     with pytest.raises(RecipeError, match=r"data\.clean"):
-        open_data(replace(recipe, data=data), CPU)
+        split_data(replace(recipe, data=data))
 
 
 def test_a_kept_corpus_is_the_decoded_one(recipe: Recipe, tmp_path: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from imse.errors import ImseError
+from imse.train.manifest import read_manifest
 from imse.train.recipe import OptimConfig, RecipeError
-from imse.train.recipe_file import read
+from imse.train.recipe_file import RUN_RECIPE, differences, read, read_run
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 RUNS = sorted(path for path in RECIPES.rglob("*.toml") if path.stem != "corpus")
@@ -100,12 +105,91 @@ def test_shares_of_sources_are_a_table_of_numbers(path: Path) -> None:
     assert recipe.data.speech_shares == {"vctk": 1.0, "books": 0.0}
 
 
-def test_steps_cannot_be_set_for_a_run_that_ends_by_time(path: Path) -> None:
-    assert read(path, ["optim.steps=4"]).optim.steps == 4
+def test_of_steps_and_minutes_the_last_one_stated_ends_the_run(path: Path) -> None:
     path.write_text("[optim]\nminutes = 5\n")
-    with pytest.raises(RecipeError, match=r"optim\.steps has no effect.* optim\.minutes = 5"):
-        read(path, ["optim.steps=4"])
-    assert read(path, ["optim.steps=4", "optim.minutes=0"]).optim.steps == 4
+    assert read(path, ["optim.steps=4"]).optim == OptimConfig(steps=4)
+    assert read(path, ["optim.minutes=3"]).optim.minutes == 3
+    extending = path.with_name("extending.toml")
+    extending.write_text(f'extends = "{path.name}"\n[optim]\nsteps = 7\n')
+    assert read(extending).optim == OptimConfig(steps=7)
+    with pytest.raises(RecipeError, match=r"optim\.steps has no effect beside optim\.minutes"):
+        read(path, ["optim.steps=4", "optim.minutes=1"])
+
+
+def test_recordings_are_where_the_user_says(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    (path.parent / "mine").mkdir()
+    assert read(path, data="mine").data.manifest == str(Path("mine", "corpus/M.tsv"))
+    assert read(path, ["data.root=yours"]).data.manifest == str(Path("yours", "corpus/M.tsv"))
+    assert read(path, data="mine/table.tsv").data.manifest == str(Path("mine/table.tsv"))
+    assert read(path, ["data.manifest=table.tsv"]).data.manifest == "table.tsv"
+    extending = path.parent / "mine" / "extending.toml"
+    extending.write_text('extends = "../recipe.toml"\n[data]\nroot = "deep"\n')
+    assert Path(read(extending).data.manifest).resolve() == (path.parent / "mine/deep/corpus/M.tsv").resolve()
+    with pytest.raises(RecipeError, match=r"data\.root"):
+        read(path, ["data.root=3"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        ".".join("a" * 100_000) + " = 1",
+        "a = " + "{a = " * 10_000,
+        "[optim]\nsteps = " + "9" * 10_000,
+        "[optim]\nsteps = 0x" + "f" * 10_000,
+        'extends = "a\\u0000b"',
+        '[data]\nmanifest = "a\\u0000b"',
+        "[network]\nblocks = 1_000_000_000",
+        "[optim]\nbatch_size = 1_000_000_000",
+        "[loss]\npesq_workers = 1_000_000",
+        "[mixing]\nsnr_db = [-1e308, 1e308]",
+        "seed = 99_999_999_999_999_999_999",
+        "name = 'a\x00b'",
+        "\udcff",
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_what_a_hostile_recipe_says_is_an_error_of_one_line(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ImseError) as error:
+        read(path)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize("value", ["[" * 60_000, "{a = " * 20_000, ".".join("a" * 60_000)])
+def test_hostile_overrides_are_errors_of_one_line(path: Path, value: str) -> None:
+    for override in (f"optim.lr={value}", f"{value}=1"):
+        with pytest.raises(RecipeError) as error:
+            read(path, [override])
+        assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    os.mkfifo(tmp_path / "recipe.toml")
+    with pytest.raises(ImseError, match="a pipe or a device"):
+        read(tmp_path / "recipe.toml")
+    with pytest.raises(ImseError, match="a pipe or a device"):
+        read_manifest(tmp_path / "recipe.toml")
+    with pytest.raises(ImseError, match="a pipe or a device"):
+        read_manifest(Path("/dev/zero"))
+
+
+def test_a_run_goes_on_with_the_recipe_in_its_folder(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "moved"
+    with pytest.raises(RecipeError, match="no run to resume"):
+        read_run(folder)
+    started = read(path, ["optim.minutes=5", "seed=7", "run.folder=elsewhere"])
+    folder.mkdir()
+    (folder / RUN_RECIPE).write_text(json.dumps(asdict(started)))
+    assert read_run(folder) == replace(started, run=replace(started.run, folder=str(folder)))
+    assert read_run(folder, ["optim.steps=9"]).optim == replace(started.optim, steps=9, minutes=0.0)
+    assert differences(asdict(started), asdict(read_run(folder, ["seed=8"]))) == ["run.folder", "seed"]
+    with pytest.raises(RecipeError, match=r"data\.root has no effect"):
+        read_run(folder, ["data.root=mine"])
 
 
 def test_values_are_checked_when_made_in_python_too() -> None:
@@ -168,5 +252,8 @@ def test_what_is_not_toml_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
-def test_recipes_checked_in_can_be_read(path: Path) -> None:
-    assert read(path).name == path.stem
+def test_recipes_checked_in_can_be_read_and_stay_in_the_repository(path: Path) -> None:
+    recipe = read(path)
+    assert recipe.name == path.stem
+    for name in filter(None, (recipe.data.manifest, recipe.data.clean, recipe.data.noisy)):
+        assert Path(name).resolve().is_relative_to(RECIPES)

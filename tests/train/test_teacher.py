@@ -11,12 +11,12 @@ from torch import Tensor
 
 from imse.checkpoint import CheckpointError, load
 from imse.nn.spectrum import analyse, synthesise
-from imse.train.data import open_data
+from imse.train.check import ResumeError
 from imse.train.loop import Run
+from imse.train.manifest import split_data
 from imse.train.mixing import Batch
 from imse.train.recipe import DataConfig, Recipe, RecipeError, TeacherConfig
 from imse.train.recipe_file import read
-from imse.train.state import ResumeError
 from imse.train.teacher import Teacher
 from imse.train.trainer import make_fabric
 
@@ -75,13 +75,13 @@ def test_a_run_learns_from_its_teacher(recipe: Recipe, small_weights: Path, tmp_
 def test_a_source_that_has_no_speech_is_an_error(recipe: Recipe, small_weights: Path, source: str) -> None:
     wrong = replace(recipe, teacher=TeacherConfig(str(small_weights), sources=("voices", source)))
     with pytest.raises(RecipeError, match=rf"teacher\.sources: .*'{source}'"):
-        open_data(wrong, CPU)
+        split_data(wrong)
 
 
 def test_a_teacher_of_sources_needs_a_manifest(recipe: Recipe, small_weights: Path) -> None:
     pairs = DataConfig(clean="clean", noisy="noisy")
     with pytest.raises(RecipeError, match=r"teacher\.sources: pairs"):
-        open_data(replace(recipe, data=pairs, teacher=TeacherConfig(str(small_weights), sources=("voices",))), CPU)
+        split_data(replace(recipe, data=pairs, teacher=TeacherConfig(str(small_weights), sources=("voices",))))
 
 
 @pytest.mark.parametrize("setting", ['sources=["voices"]', "share=0.5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -22,12 +23,14 @@ from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
 from imse.nn.stage import Block
 from imse.train import state
+from imse.train.check import LAST, ResumeError
 from imse.train.growth import deepen
+from imse.train.interrupt import Interrupted
 from imse.train.loop import BEST, Run
 from imse.train.progress import Board
 from imse.train.recipe import LossConfig, Recipe, RecipeError
 from imse.train.schedule import learning_rate
-from imse.train.trainer import make_fabric
+from imse.train.trainer import Trainer, make_fabric
 
 
 @contextmanager
@@ -98,7 +101,7 @@ def test_a_run_validates_keeps_its_best_and_leaves_traces(recipe: Recipe) -> Non
     network, metadata = load_with_metadata(folder / BEST)
     assert network.config == recipe.network
     assert metadata["steps"] in ("2", "4")
-    assert torch.load(folder / state.LAST, weights_only=True)["trainer"]["step"] == 4
+    assert torch.load(folder / LAST, weights_only=True)["trainer"]["step"] == 4
     assert list((folder / "events").iterdir())
     assert json.loads((folder / "recipe.json").read_text())["name"] == "default"
 
@@ -157,41 +160,41 @@ def test_pesq_is_not_needed_without_the_discriminator(recipe: Recipe, monkeypatc
 
 
 def test_resume_errors_say_why(recipe: Recipe) -> None:
-    with pytest.raises(state.ResumeError, match="no such checkpoint"):
+    with pytest.raises(ResumeError, match="no such checkpoint"):
         Run(recipe, make_fabric(recipe), resume=True)
     with running(recipe) as run:
         run.save()
-    with pytest.raises(state.ResumeError, match="holds a run already"):
+    with pytest.raises(ResumeError, match="holds a run already"):
         Run(recipe, make_fabric(recipe))
     other = replace(recipe, optim=replace(recipe.optim, lr=1.0))
-    with pytest.raises(state.ResumeError, match=r"optim\.lr"):
+    with pytest.raises(ResumeError, match=r"optim\.lr"):
         Run(other, make_fabric(other), resume=True)
     longer = replace(recipe, optim=replace(recipe.optim, steps=9))
     with running(longer, resume=True) as run:
         assert run.progress == 0
-    checkpoint = Path(recipe.run.folder) / state.LAST
+    checkpoint = Path(recipe.run.folder) / LAST
     checkpoint.write_bytes(checkpoint.read_bytes()[:1_000])
-    with pytest.raises(state.ResumeError, match="damaged"):
+    with pytest.raises(ResumeError, match="damaged"):
         Run(recipe, make_fabric(recipe), resume=True)
 
 
 def test_what_a_checkpoint_s_recipe_does_not_know_has_its_default(recipe: Recipe) -> None:
     with running(recipe) as run:
         run.save()
-    path = Path(recipe.run.folder) / state.LAST
+    path = Path(recipe.run.folder) / LAST
     content = torch.load(path, weights_only=True)
     del content["recipe"]["teacher"], content["recipe"]["data"]["speech_shares"]
     torch.save(content, path)
     with running(recipe, resume=True) as run:
         assert run.progress == 0
     other = replace(recipe, data=replace(recipe.data, speech_shares={"voices": 1.0}))
-    with pytest.raises(state.ResumeError, match=r"data\.speech_shares\.voices"):
+    with pytest.raises(ResumeError, match=r"data\.speech_shares\.voices"):
         Run(other, make_fabric(other), resume=True)
 
 
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state.save({"step": 1}, tmp_path)
-    before = (tmp_path / state.LAST).read_bytes()
+    before = (tmp_path / LAST).read_bytes()
 
     def killed(_: object) -> None:
         raise KeyboardInterrupt
@@ -199,13 +202,13 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatc
     monkeypatch.setattr("os.fsync", killed)  # all is written, but not yet under its name
     with pytest.raises(KeyboardInterrupt):
         state.save({"step": 2}, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [state.LAST]
-    assert (tmp_path / state.LAST).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
+    assert (tmp_path / LAST).read_bytes() == before
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(manifest: Path, tmp_path: Path) -> None:
-    recipe, last = tmp_path / "recipe.toml", tmp_path / "run" / state.LAST
+    recipe, last = tmp_path / "recipe.toml", tmp_path / "run" / LAST
     recipe.write_text(
         f"""
         network = {{ channels = 8, blocks = 1 }}
@@ -216,15 +219,63 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(manifest: Path, tmp_path:
         run = {{ folder = "{last.parent}", accelerator = "cpu", checkpoint_minutes = 0, log_interval = 1 }}
         """
     )
-    command = [sys.executable, "-m", "imse", "train", str(recipe)]
+    command = [sys.executable, "-m", "imse", "train", str(recipe), "--set", "seed=5"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while not last.exists() and process.poll() is None:
             time.sleep(0.05)
         process.kill()
     step: int = torch.load(last, weights_only=True)["trainer"]["step"]
-    result = CliRunner().invoke(app, ["train", str(recipe), "--resume", "--set", f"optim.steps={step + 2}"])
+    steps = ["--set", f"optim.steps={step + 2}"]
+    result = CliRunner().invoke(app, ["train", str(last.parent), "--resume", *steps])
     assert result.exit_code == 0, result.output
-    assert f"after {step + 2:,} steps" in result.output
+    *_, outcome = result.stdout.splitlines()
+    assert outcome == f"{last.parent / BEST}: the weights of step {step + 2} of {step + 2}; none was validated"
+    result = CliRunner().invoke(app, ["train", str(recipe), "--resume", *steps])  # without the seed
+    assert result.exit_code == 0, result.output
+    assert "differs in seed" in result.stderr
+
+
+def test_an_interrupted_run_is_saved_after_a_whole_step(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(replace(recipe, run=replace(recipe.run, folder=f"{recipe.run.folder}_whole"))) as whole:
+        whole.train()
+        expected = whole.trainer.state_dict()
+    step = Trainer.train_step
+
+    def interrupted(trainer: Trainer, progress: float) -> dict[str, torch.Tensor]:
+        if trainer.step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer, progress)
+
+    with monkeypatch.context() as patch, running(recipe) as first:
+        patch.setattr(Trainer, "train_step", interrupted)
+        with pytest.raises(Interrupted):
+            first.train()
+        assert first.trainer.step == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with running(recipe, resume=True) as second:
+        second.train()
+        assert_equal_bit_for_bit(second.trainer.state_dict(), expected)
+
+
+def test_a_second_interrupt_breaks_the_step_and_keeps_the_checkpoint_before(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted_twice(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted_twice)
+    with running(recipe) as run:
+        with pytest.raises(KeyboardInterrupt) as error:
+            run.train()
+        assert not isinstance(error.value, Interrupted)
+    assert not (Path(recipe.run.folder) / LAST).exists()
+
+
+def test_a_device_that_is_not_there_is_an_error(recipe: Recipe) -> None:
+    run = replace(recipe.run, accelerator="mps" if torch.cuda.is_available() else "cuda")
+    with pytest.raises(RecipeError, match=rf"run\.accelerator: .*'{run.accelerator}'"):
+        make_fabric(replace(recipe, run=run))
 
 
 def test_learning_rates(recipe: Recipe) -> None:
@@ -235,12 +286,3 @@ def test_learning_rates(recipe: Recipe) -> None:
     paper = replace(cosine, schedule="exponential", warmup_steps=0, decay=0.99, decay_steps=10)
     assert learning_rate(paper, 9, 0.1) == 1
     assert learning_rate(paper, 25, 0.1) == pytest.approx(0.99**2)
-
-
-def test_the_command_says_what_is_wrong_before_step_1(tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text('[data]\nmanifest = "nowhere.tsv"\n')
-    result = CliRunner().invoke(app, ["train", str(recipe), "--set", "run.accelerator=cpu"])
-    assert isinstance(result.exception, FileNotFoundError)
-    result = CliRunner().invoke(app, ["train", str(recipe), "--set", "optim.speed=1"])
-    assert "optim.speed" in str(result.exception)

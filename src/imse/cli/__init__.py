@@ -13,7 +13,7 @@ from imse import __version__
 from imse.errors import ImseError, describe, extra_of, printable
 
 # A command is the object of this name in the module of this name.
-_COMMANDS = ("enhance", "info", "evaluate", "bench", "convert", "export", "average", "data", "train")
+_COMMANDS = ("enhance", "info", "score", "evaluate", "bench", "convert", "export", "average", "data", "train")
 
 
 _WRITING = (errno.EFBIG, errno.EIO, errno.ENOSPC)

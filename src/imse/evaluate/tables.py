@@ -51,7 +51,14 @@ def notes(evaluation: Evaluation) -> list[str]:
         for measure in evaluation.measures:
             for reason, count in evaluation.summary(system, measure).missing.items():
                 lines.append(f"{system.name}: {MEASURES[measure].label} is missing for {_files(count)}: {reason}")
-        lines.append(f"{system.name}: {describe_delays({file.id: file.delay_samples for file in system.files})}")
+        delays = {file.id: file.delay_samples for file in system.files}
+        lines.append(f"{system.name}: {describe_delays(delays, evaluation.aligned)}")
+        if evaluation.aligned and any(file.cut_samples for file in system.files):
+            most = max(system.files, key=lambda file: file.cut_samples)
+            lines.append(
+                f"{system.name}: up to {most.cut_samples} samples at 16 kHz of a clean file have no counterpart "
+                f"and were not scored ({most.id})"
+            )
     return lines
 
 

@@ -1,6 +1,20 @@
-"""The network family, defined in plain torch. Importing this package imports torch; `import imse` does not."""
+"""The network family, defined in plain torch. It is imported with the first network; `NetworkConfig` needs none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from imse.nn.config import NetworkConfig
-from imse.nn.network import IMSE, MUSE, Network
+
+if TYPE_CHECKING:
+    from imse.nn.network import IMSE, MUSE, Network
 
 __all__ = ["IMSE", "MUSE", "Network", "NetworkConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        import imse.nn.network as module
+
+        return getattr(module, name)
+    raise AttributeError(f"module 'imse.nn' has no attribute '{name}'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,7 @@ def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     return _at_samples(moving_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples, 0)
 
 
-def limiting_gain(noisy: Floats, enhanced: Floats) -> Floats:
+def limiting_gain(noisy: Sequence[Floats], enhanced: Floats) -> Floats:
     """The gain that keeps enhancement from making a signal louder: removing noise can only lower its power.
 
     The network's mask reaches 2, which is 20 dB. With this gain, the power of the enhanced signal over any window of
@@ -40,17 +42,18 @@ def limiting_gain(noisy: Floats, enhanced: Floats) -> Floats:
     lowered most.
 
     Args:
-        noisy: The signal before [B, samples].
+        noisy: The signal before, in several versions [B, samples]; the one with the least power in a hop counts.
         enhanced: The signal after [B, samples].
 
     Returns:
         Gain at every sample [B, samples], from 0 to 1, and 1 wherever nothing is limited.
     """
-    before, after = (moving_windows(_hop_powers(signal), _LIMIT_HOPS).mean(-1) for signal in (noisy, enhanced))
+    least = np.minimum.reduce([_hop_powers(signal) for signal in noisy])
+    before, after = (moving_windows(powers, _LIMIT_HOPS).mean(-1) for powers in (least, _hop_powers(enhanced)))
     allowed = _LIMIT * before
     gain = np.sqrt(np.divide(allowed, after, out=np.ones_like(after), where=after > allowed))
     # Between hops the gain is interpolated, so the hops beside a window matter, too.
-    return _at_samples(moving_windows(gain, _LIMIT_HOPS + 2).min(-1), noisy.shape[1], HOP_LENGTH / 2)
+    return _at_samples(moving_windows(gain, _LIMIT_HOPS + 2).min(-1), enhanced.shape[1], HOP_LENGTH / 2)
 
 
 def _hop_powers(signal: Floats) -> NDArray[np.float64]:

@@ -12,18 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from imse.atomic_write import atomic_write
-from imse.signal.spectrum import SAMPLE_RATE
-from imse.train.floor import remove_floor
-from imse.train.manifest import DataError, Recording
+from imse.train.decode import FULL_SCALE, decode
+from imse.train.manifest import Recording
 
 _FRAME = 320  # 20 ms, the frame of the activity measure
-_FULL_SCALE = 32_768
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,12 @@ class Corpus:
         position = offset.to(device, non_blocking=True).unsqueeze(-1) + torch.arange(count, device=device)
         inside = (position >= 0) & (position < length)
         segment = self.samples[start + position.clamp(min=0).minimum(length - 1)]
-        return torch.where(inside, segment.float() / _FULL_SCALE, 0.0)
+        return torch.where(inside, segment.float() / FULL_SCALE, 0.0)
 
     def whole(self, recording: int) -> NDArray[np.float32]:
         """All samples of one recording, full scale 1."""
         start, length = int(self.starts[recording]), int(self.lengths[recording])
-        return self.samples[start : start + length].cpu().numpy().astype(np.float32) / np.float32(_FULL_SCALE)
+        return self.samples[start : start + length].cpu().numpy().astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def load(recordings: Sequence[Recording], cache: Path | None = None, threads: int = 4) -> Corpus:
@@ -84,7 +81,7 @@ def load(recordings: Sequence[Recording], cache: Path | None = None, threads: in
         threads: Files decoded at a time.
 
     Raises:
-        DataError: A file is corrupt, empty, silent where speech is expected, not mono or not at 16 kHz.
+        DataError: A file is corrupt, empty, below 16 kHz, or silent where speech is expected.
     """
     kept = cache / f"{_fingerprint(recordings)}.npz" if cache else None
     if kept and kept.exists():
@@ -92,7 +89,7 @@ def load(recordings: Sequence[Recording], cache: Path | None = None, threads: in
             samples, lengths, levels = (torch.from_numpy(file[name]) for name in ("samples", "lengths", "levels"))
     else:
         with ThreadPoolExecutor(threads) as pool:
-            decoded = list(pool.map(_decode, recordings))
+            decoded = list(pool.map(decode, recordings))
         samples = torch.from_numpy(np.concatenate(decoded))
         lengths = torch.tensor([len(part) for part in decoded])
         levels = torch.tensor([_levels(part) for part in decoded])
@@ -113,7 +110,7 @@ def _fingerprint(recordings: Sequence[Recording]) -> str:
     digest = hashlib.sha256()
     for recording in recordings:
         status = recording.path.stat()
-        facts = (recording.path.resolve(), status.st_size, status.st_mtime_ns, recording.denoised)
+        facts = (recording.path.resolve(), status.st_size, status.st_mtime_ns, recording.denoised, recording.excerpt)
         digest.update(f"{' '.join(map(str, facts))}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -124,29 +121,9 @@ def _keep(path: Path, samples: Tensor, lengths: Tensor, levels: Tensor) -> None:
         np.savez(file, samples=samples.numpy(), lengths=lengths.numpy(), levels=levels.numpy())
 
 
-def _decode(recording: Recording) -> NDArray[np.int16]:
-    path = recording.path
-    try:
-        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"{path}: not readable as audio") from error
-    if rate != SAMPLE_RATE:
-        raise DataError(f"{path}: {rate} Hz instead of {SAMPLE_RATE}")
-    if samples.shape[1] != 1:
-        raise DataError(f"{path}: {samples.shape[1]} channels instead of one")
-    if not len(samples):
-        raise DataError(f"{path}: no samples (an empty or truncated file)")
-    if recording.kind == "speech" and not samples.any():
-        raise DataError(f"{path}: silent, and therefore no speech to learn from")
-    mono: NDArray[np.int16] = samples[:, 0]
-    if recording.denoised:
-        mono = np.rint(remove_floor(mono.astype(np.float32))).clip(-_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
-    return mono
-
-
 def _levels(samples: NDArray[np.int16]) -> tuple[float, float]:
     """Root mean square over all samples and over the active frames."""
-    power = (samples.astype(np.float32) / _FULL_SCALE) ** 2
+    power = (samples.astype(np.float32) / FULL_SCALE) ** 2
     whole = float(power.mean())
     frames = power[: len(power) // _FRAME * _FRAME].reshape(-1, _FRAME).mean(axis=1)
     active = frames[frames > frames.max() * 1e-4] if len(frames) and frames.max() > 0 else np.array([whole])

@@ -17,9 +17,13 @@ from imse.atomic_write import atomic_write
 from imse.nn import Network
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train import state, validation
+from imse.train.check import check
 from imse.train.data import open_data
+from imse.train.interrupt import Interrupted, Interrupts
+from imse.train.manifest import Split
 from imse.train.progress import Bar, Board
 from imse.train.recipe import Recipe
+from imse.train.recipe_file import RUN_RECIPE
 from imse.train.trainer import Trainer
 
 BEST = "best.safetensors"
@@ -34,29 +38,27 @@ class Run:
         recipe: What to do.
         fabric: Devices and processes.
         resume: Go on from the folder's last checkpoint.
+        split: What `imse.train.check.check` has found; by default it looks now.
 
     Raises:
         ImseError: The recipe or the data cannot be used, or the run cannot be resumed; the message says why.
         OSError: A file cannot be read.
     """
 
-    def __init__(self, recipe: Recipe, fabric: Fabric, *, resume: bool = False) -> None:
+    def __init__(self, recipe: Recipe, fabric: Fabric, *, resume: bool = False, split: Split | None = None) -> None:
         self._recipe, self._fabric = recipe, fabric
         self._folder = Path(recipe.run.folder)
-        self._seconds, self._best = 0.0, float("-inf")
-        if resume:
-            content = state.load(self._folder, dataclasses.asdict(recipe))
-        else:
-            content = None
-            state.check_new(self._folder)
-        source, self._utterances = open_data(recipe, fabric.device)
+        self._started, self._seconds, self._best = time.monotonic(), 0.0, float("-inf")
+        split = split or check(recipe, resume=resume)
+        content = state.load(self._folder, dataclasses.asdict(recipe)) if resume else None
+        source, self._utterances = open_data(recipe, split, fabric.device)
         self.trainer = Trainer(recipe, source, fabric)
         if content:
             self.trainer.load_state_dict(content["trainer"])
             self._seconds, self._best = content["seconds"], content["best"]
         if fabric.is_global_zero:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self._folder / "recipe.json") as file:
+            with atomic_write(self._folder / RUN_RECIPE) as file:
                 file.write(f"{json.dumps(dataclasses.asdict(recipe), indent=2)}\n".encode())
 
     @property
@@ -65,25 +67,48 @@ class Run:
         optim = self._recipe.optim
         return self._seconds / 60 / optim.minutes if optim.minutes > 0 else self.trainer.step / optim.steps
 
+    @property
+    def best_score(self) -> float | None:
+        """The recipe's metric of the best weights in validation; None if there was none."""
+        return self._best if self._best > float("-inf") else None
+
     def train(self) -> Path:
         """Train to the end of the recipe, with checkpoints and validations on the way.
 
         Returns:
             The file of the best weights by validation. It holds the last ones where the recipe never validates, or
             where no validation could compute the recipe's metric.
+
+        Raises:
+            Interrupted: Ctrl-C; the state after the last whole step has been saved.
         """
+        interrupts = Interrupts(several=self._fabric.world_size > 1)
+        with interrupts.handled():
+            try:
+                return self._train(interrupts)
+            except KeyboardInterrupt:
+                if interrupts.in_step:
+                    raise  # a second Ctrl-C has broken the step; the checkpoint before it stays
+                self._seconds = time.monotonic() - self._started
+                self.save()
+                raise Interrupted from None
+
+    def _train(self, interrupts: Interrupts) -> Path:
         config, trainer = self._recipe.run, self.trainer
         interval = self._recipe.validation.interval
         board = Board(self._folder, active=self._fabric.is_global_zero)
         seconds_per_step = self._recipe.optim.batch_size * self._recipe.optim.segment_samples / SAMPLE_RATE
-        started = time.monotonic() - self._seconds
+        self._started = time.monotonic() - self._seconds
         saved = logged = self._seconds
         validated = -1
         with Bar(active=self._fabric.is_global_zero) as bar:
+            if interval and config.start_from and not trainer.step:
+                bar.validated(0, self.validate(board))  # what the run has to improve on
             while self.progress < 1:
-                terms = trainer.train_step(self.progress)
+                with interrupts.after_step():
+                    terms = trainer.train_step(self.progress)
                 if trainer.step % config.log_interval == 0:
-                    self._seconds = self._fabric.broadcast(time.monotonic() - started)
+                    self._seconds = self._fabric.broadcast(time.monotonic() - self._started)
                     speed = config.log_interval * seconds_per_step / max(self._seconds - logged, 1e-9)
                     logged = self._seconds
                     scalars = {name: float(value) for name, value in terms.items()}
@@ -96,13 +121,22 @@ class Run:
                 if interval and trainer.step % interval == 0:
                     bar.validated(trainer.step, self.validate(board))
                     validated = trainer.step
+                if trainer.step % config.log_interval == 0:
+                    self._stop_together(interrupts)
             if interval and validated != trainer.step:
                 bar.validated(trainer.step, self.validate(board))
             self.save()
         board.close()
-        if (not interval or self._best == float("-inf")) and self._fabric.is_global_zero:
+        if self.best_score is None and self._fabric.is_global_zero:
             self._export(self.trainer.exported_network)
         return self._folder / BEST
+
+    def _stop_together(self, interrupts: Interrupts) -> None:
+        """Raise `KeyboardInterrupt` in all processes if one of several was interrupted."""
+        if self._fabric.world_size > 1:
+            noted = torch.tensor(float(interrupts.noted), device=self._fabric.device)
+            if self._fabric.all_reduce(noted, reduce_op="sum"):
+                raise KeyboardInterrupt
 
     def _export(self, network: Network) -> None:
         metadata = {"name": self._recipe.name, "steps": str(self.trainer.step)}

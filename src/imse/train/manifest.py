@@ -6,19 +6,27 @@ Everything that can be wrong with a file's name or header is found here, before 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import soundfile
 
 from imse.audio import SNDFILE_EXTENSIONS
 from imse.errors import ImseError
 from imse.signal.spectrum import SAMPLE_RATE
-from imse.train.recipe import DataConfig
+from imse.train.recipe import DataConfig, Recipe, RecipeError
+from imse.train.text import read_text
 
-_COLUMNS = ("file", "kind", "source", "speaker_or_type", "seconds")
+COLUMNS = ("file", "kind", "source", "speaker_or_type", "seconds")
+"""That every manifest has."""
+SPLIT, START = "split", "start"
+"""That a manifest may have: whether a recording is for `TRAIN` or `HELD_OUT`; where an excerpt of a file starts."""
+TRAIN, HELD_OUT = "train", "held_out"
+
+_LONGEST = 1e6  # seconds of a file, 11 days
 
 
 class DataError(ImseError, ValueError):
@@ -35,6 +43,8 @@ class Recording:
         label: Speaker or noise type.
         source: The corpus that it is from.
         denoised: Whether it is used without its noise floor, see `imse.train.floor`.
+        excerpt: Where it starts in the file and how long it is, in seconds; None for all of the file.
+        held_out: Whether the manifest keeps it for validation.
     """
 
     path: Path
@@ -42,43 +52,86 @@ class Recording:
     label: str
     source: str = ""
     denoised: bool = False
+    excerpt: tuple[float, float] | None = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
 class Split:
-    """Recordings to train on and recordings held out: no speaker and no noise type is in both."""
+    """Recordings to train on and recordings held out; what a recipe names is in one of them only."""
 
     train: list[Recording]
     held_out: list[Recording]
 
 
-def read_manifest(path: Path) -> list[Recording]:
-    """The recordings of a tab-separated manifest.
+def split_data(recipe: Recipe) -> Split:
+    """Find the recordings of a run and hold some out; nothing is decoded yet.
 
     Raises:
-        DataError: A column or a file is missing, or a kind is neither speech nor noise.
+        ImseError: The recipe names no data, or such that cannot be used; the message names the key or the file.
+        OSError: A file or a folder cannot be read.
+    """
+    data, taught = recipe.data, recipe.teacher.sources
+    paired = bool(data.clean or data.noisy)
+    if paired == bool(data.manifest):
+        raise RecipeError("a recipe needs either data.manifest, or data.clean and data.noisy")
+    if paired and not (data.clean and data.noisy):
+        raise RecipeError("pairs need both data.clean and data.noisy")
+    if paired and taught:
+        raise RecipeError("teacher.sources: pairs have no sources; leave it out and the teacher teaches all of them")
+    split = split_pairs(data) if paired else split_manifest(data)
+    unknown = sorted(set(taught) - {recording.source for recording in split.train if recording.kind == "speech"})
+    if unknown:
+        raise RecipeError(f"teacher.sources: no speech to train on is from '{unknown[0]}' in {data.manifest}")
+    return split
+
+
+def read_manifest(path: Path) -> list[Recording]:
+    """The recordings of a tab-separated manifest; `COLUMNS`, `SPLIT` and `START` are its columns.
+
+    Raises:
+        DataError: A column or a file is missing, or a value is not one that its column can have.
+        ImseError: Not a text file.
         OSError: The manifest cannot be read.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t")
-        absent = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    if not path.exists():
+        raise DataError(f"{path}: no such table of recordings; --data names yours, see 'imse data manifest --help'")
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter="\t", restval="")
+    try:
+        absent = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
         if absent:
             raise DataError(f"{path}: no column '{absent[0]}' in this manifest")
-        listed = list(rows)
-    recordings: list[Recording] = []
-    for line, row in enumerate(listed, start=2):
-        recording = path.parent / row["file"]
-        kind = row["kind"]
-        if kind not in ("speech", "noise"):
-            raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not '{kind}'")
-        if not recording.is_file():
-            raise DataError(f"{recording}: no such file, though {path}:{line} lists it")
-        recordings.append(Recording(recording, kind, row["speaker_or_type"], row["source"]))  # type: ignore[arg-type]
-    return recordings
+        return [_recording(row, path, line) for line, row in enumerate(rows, start=2)]
+    except csv.Error as error:
+        raise DataError(f"{path}: not a tab-separated table: {error}") from error
+
+
+def _recording(row: Mapping[str, str], path: Path, line: int) -> Recording:
+    file, split = path.parent / row["file"], row.get(SPLIT, "")
+    kind = cast(Literal["speech", "noise"], row["kind"])
+    if kind not in ("speech", "noise"):
+        raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not '{kind}'")
+    if split not in ("", TRAIN, HELD_OUT):
+        raise DataError(f"{path}:{line}: split must be '{TRAIN}' or '{HELD_OUT}', not '{split}'")
+    has_start = bool(row.get(START))
+    excerpt = (_seconds(row[START], path, line), _seconds(row["seconds"], path, line)) if has_start else None
+    if not file.is_file():
+        raise DataError(f"{file}: no such file, though {path}:{line} lists it")
+    return Recording(file, kind, row["speaker_or_type"], row["source"], excerpt=excerpt, held_out=split == HELD_OUT)
+
+
+def _seconds(text: str, path: Path, line: int) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < _LONGEST:
+        raise DataError(f"{path}:{line}: '{text}' is no number of seconds")
+    return seconds
 
 
 def split_manifest(config: DataConfig) -> Split:
-    """Divide a manifest by the speakers and noise types that the recipe holds out.
+    """Divide a manifest by what it holds out itself and by the speakers and noise types that the recipe holds out.
 
     Raises:
         DataError: A name held out or skipped is not in the manifest, or a part is left without speech or noise.
@@ -100,7 +153,8 @@ def split_manifest(config: DataConfig) -> Split:
         _known(held[kind], {r.label for r in kept if r.kind == kind}, f"data.{key}", path)
     split = Split([], [])
     for recording in kept:
-        (split.held_out if recording.label in held[recording.kind] else split.train).append(recording)
+        held_out = recording.held_out or recording.label in held[recording.kind]
+        (split.held_out if held_out else split.train).append(recording)
     for name, part in (("training", split.train), ("validation", split.held_out)):
         for kind in ("speech", "noise"):
             if not any(recording.kind == kind for recording in part):

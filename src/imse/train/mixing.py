@@ -16,7 +16,7 @@ from torch import Tensor
 from imse.train.augment import Colour, clip_peaks, convolve, mu_law
 from imse.train.corpus import Corpus
 from imse.train.manifest import Recording
-from imse.train.recipe import MixingConfig, Range, RecipeError
+from imse.train.recipe import DecibelRange, MixingConfig, RecipeError
 
 _QUIETEST = 10 ** (-60 / 20)  # RMS of a noise segment relative to its recording: a pause in it is not amplified more
 
@@ -66,7 +66,7 @@ class Draw:
         """One number in [low, high) for all rows of all processes."""
         return low + (high - low) * float(torch.rand(1, generator=self._generator))
 
-    def within(self, limits: Range, *shape: int) -> Tensor:
+    def within(self, limits: DecibelRange, *shape: int) -> Tensor:
         """As `uniform`, from a pair of limits."""
         return self.uniform(limits[0], limits[1], *shape)
 

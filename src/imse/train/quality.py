@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from imse.evaluate.errors import Unscorable
 from imse.evaluate.measures import score
 from imse.evaluate.pesq_stoi import pesq
 from imse.signal.spectrum import Floats
+from imse.train.recipe import Measure
 
-_MEASURES = ("pesq_wb", "stoi", "si_sdr_db", "level_db")
+_MEASURES = (*get_args(Measure), "level_db")
 METRICS = (*_MEASURES, "balanced")
 
 

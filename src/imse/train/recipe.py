@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from imse.errors import ImseError
 from imse.nn import NetworkConfig
-from imse.signal.spectrum import BINS, N_FFT
+from imse.signal.spectrum import BINS, N_FFT, SAMPLE_RATE
 
 Limits = TypeVar("Limits", tuple[float, float], tuple[int, int])
 
@@ -27,10 +27,27 @@ def _ascending(limits: Limits) -> Limits:
     return limits
 
 
+def _file_name(name: str) -> str:
+    if "\0" in name:
+        raise ValueError("the name of a file or folder has no null character")
+    return name
+
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
-CountRange = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_ascending)]
+Decibels = Annotated[float, Field(ge=-200, le=200)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], AfterValidator(_ascending)]
+# A number of things that are made before the first step: a slip of the keyboard must not take the machine down.
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Processes = Annotated[int, Field(ge=1, le=1_024)]
+Voices = Annotated[int, Field(ge=1, le=100)]
+VoiceRange = Annotated[tuple[Voices, Voices], AfterValidator(_ascending)]
+FileName = Annotated[str, AfterValidator(_file_name)]
+
+# Measures of an estimate and the clean speech that the best checkpoint can be best at.
+Measure = Literal["pesq_wb", "stoi", "si_sdr_db"]
+
+_MOST_CHANNELS, _MOST_BLOCKS = 256, 32
 
 # Strict: no number out of a string, no integer out of 1.5, no unknown key, no nan.
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -44,15 +61,17 @@ class RecipeError(ImseError, ValueError):
 class DataConfig:
     """Where sound comes from: pairs of folders, or a manifest to mix from.
 
-    Relative paths of recordings start at the folder of the file that states them; `cache`, at the working directory.
+    In a recipe, relative paths of recordings start at the table's key ``root``, or else at the folder of the file that
+    states them; `cache` starts at the working directory.
 
     Attributes:
-        manifest: Table of clean speech and noise (columns file, kind, source, speaker_or_type, seconds), files relative
-            to it; mixtures are made of it on the fly. Empty: paired folders.
+        manifest: Table of clean speech and noise (see `imse.train.manifest`); mixtures are made of it on the fly.
+            Empty: paired folders.
         clean: Folder of clean training recordings, for pairs.
         noisy: Folder of their noisy counterparts: the same names, lengths and rates.
-        held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation.
-        held_out_noises: Noise types kept for validation; ignored for pairs, whose noises are not labelled.
+        held_out_speakers: Speakers (for pairs, prefixes of file names up to "_") kept for validation, beside the
+            recordings that the manifest itself holds out.
+        held_out_noises: Noise types kept for validation, likewise; ignored for pairs, whose noises are not labelled.
         skip_sources: Sources of the manifest that are not used at all, as too noisy to be a target.
         denoised_sources: Sources of speech whose noise floor is removed (see `imse.train.floor`).
         speech_shares: Share of the speech that is drawn from a source, by its name; other sources share the rest by
@@ -60,15 +79,15 @@ class DataConfig:
         cache: Folder that keeps the decoded corpus between starts; empty decodes it each time.
     """
 
-    manifest: str = ""
-    clean: str = ""
-    noisy: str = ""
+    manifest: FileName = ""
+    clean: FileName = ""
+    noisy: FileName = ""
     held_out_speakers: tuple[str, ...] = ()
     held_out_noises: tuple[str, ...] = ()
     skip_sources: tuple[str, ...] = ()
     denoised_sources: tuple[str, ...] = ()
     speech_shares: dict[str, Probability] = field(default_factory=dict)
-    cache: str = ""
+    cache: FileName = ""
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -97,22 +116,22 @@ class MixingConfig:
             `optim.segment_samples`, so that the network learns to work on short segments, too.
     """
 
-    snr_db: Range = (-5.0, 20.0)
-    level_db: Range = (-35.0, -15.0)
+    snr_db: DecibelRange = (-5.0, 20.0)
+    level_db: DecibelRange = (-35.0, -15.0)
     second_noise: Probability = 0.2
     babble: Probability = 0.15
-    babble_voices: CountRange = (3, 8)
+    babble_voices: VoiceRange = (3, 8)
     colour: Probability = 0.3
-    colour_db: NonNegativeFloat = 9.0
+    colour_db: Annotated[float, Field(ge=0, le=200)] = 9.0
     band_limit: Probability = 0.0
     room: Probability = 0.0
-    rooms: PositiveInt = 200
+    rooms: Count = 200
     clipping: Probability = 0.0
     codec: Probability = 0.0
     pure_noise: Probability = 0.0
     pure_speech: Probability = 0.02
     level_offset: Probability = 0.0
-    level_offset_db: Range = (-12.0, 6.0)
+    level_offset_db: DecibelRange = (-12.0, 6.0)
     shortest_segment: NonNegativeInt = 0
 
 
@@ -142,7 +161,7 @@ class LossConfig:
     si_sdr: NonNegativeFloat = 0.0
     intelligibility: NonNegativeFloat = 0.0
     level: NonNegativeFloat = 0.0
-    pesq_workers: PositiveInt = 2
+    pesq_workers: Processes = 2
 
     def __post_init__(self) -> None:
         if not any(getattr(self, term.name) for term in fields(self) if term.name != "pesq_workers"):
@@ -154,12 +173,12 @@ class TeacherConfig:
     """A network whose output is the target of some mixtures (knowledge distillation, Hinton et al., arXiv 1503.02531).
 
     Attributes:
-        weights: Its weights, a file that `imse.checkpoint.load` opens; empty for no teacher.
+        weights: Its weights, a file that `imse.checkpoint.load` opens or a name in the package; empty for no teacher.
         sources: Sources of speech in the manifest whose mixtures it teaches; empty for all.
         share: Share of its output in the target waveform; the rest is the clean speech.
     """
 
-    weights: str = ""
+    weights: FileName = ""
     sources: tuple[str, ...] = ()
     share: Probability = 1.0
 
@@ -177,7 +196,7 @@ class OptimConfig:
         minutes: Where above 0, the run ends, and the cosine schedule advances, by time spent instead of `steps`. Such
             a run depends on the speed of the machine, so it cannot be repeated bit for bit.
         batch_size: Segments per step over all processes.
-        segment_samples: Samples of a segment at 16 kHz, at least one window; 30,700 give the paper's 308 frames.
+        segment_samples: Samples of a segment at 16 kHz, one window to one minute; 30,700 give the paper's 308 frames.
         lr: Peak learning rate, of the network and of the discriminator.
         betas: AdamW's averaging factors.
         weight_decay: AdamW's weight decay.
@@ -193,8 +212,8 @@ class OptimConfig:
 
     steps: PositiveInt = 578_600
     minutes: NonNegativeFloat = 0.0
-    batch_size: PositiveInt = 2
-    segment_samples: Annotated[int, Field(ge=N_FFT)] = 30_700
+    batch_size: Annotated[int, Field(ge=1, le=16_384)] = 2
+    segment_samples: Annotated[int, Field(ge=N_FFT, le=60 * SAMPLE_RATE)] = 30_700
     lr: PositiveFloat = 5e-4
     betas: tuple[Decay, Decay] = (0.8, 0.99)
     weight_decay: NonNegativeFloat = 0.01
@@ -213,7 +232,7 @@ class ValidationConfig:
     """Whole utterances of held-out speakers and noises, mixed once from the seed.
 
     Attributes:
-        interval: Steps between validations; 0 never validates.
+        interval: Steps between validations; 0 never validates. A run from given weights validates these, too.
         utterances: How many.
         snr_db: Signal-to-noise ratios, taken in turn.
         metric: What the best checkpoint is best at: "pesq_wb", "stoi", "si_sdr_db", or "balanced", which is
@@ -223,10 +242,10 @@ class ValidationConfig:
     """
 
     interval: NonNegativeInt = 5_000
-    utterances: PositiveInt = 60
-    snr_db: Annotated[tuple[float, ...], Field(min_length=1)] = (2.5, 7.5, 12.5, 17.5)
-    metric: Literal["pesq_wb", "stoi", "si_sdr_db", "balanced"] = "pesq_wb"
-    workers: PositiveInt = 2
+    utterances: Count = 60
+    snr_db: Annotated[tuple[Decibels, ...], Field(min_length=1)] = (2.5, 7.5, 12.5, 17.5)
+    metric: Literal[Measure, "balanced"] = "pesq_wb"
+    workers: Processes = 2
     samples: NonNegativeInt = 3
 
 
@@ -236,16 +255,16 @@ class RunConfig:
 
     Attributes:
         folder: Run folder: checkpoints, TensorBoard events, the resolved recipe.
-        start_from: Weights to start from instead of random ones, of the same network or of one with fewer blocks (see
-            `imse.train.growth`); for another run over other data, or with another schedule. To go on with the same run,
-            use `--resume`.
+        start_from: Weights to start from instead of random ones, a file or a name in the package, of the same network
+            or of one with fewer blocks (see `imse.train.growth`); for another run over other data, or with another
+            schedule. To go on with the same run, use `--resume`.
         accelerator: Lightning Fabric's name of the device: "auto", "cpu", "cuda", "mps".
         checkpoint_minutes: Longest time between two checkpoints, and so the most that a killed run loses.
         log_interval: Steps between two rows of scalars.
     """
 
-    folder: str = "runs/default"
-    start_from: str = ""
+    folder: Annotated[FileName, Field(min_length=1)] = "runs/default"
+    start_from: FileName = ""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     checkpoint_minutes: NonNegativeFloat = 10.0
     log_interval: PositiveInt = 50
@@ -256,7 +275,7 @@ class Recipe:
     """A whole training run."""
 
     name: str = "default"
-    seed: NonNegativeInt = 1234
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1234
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)
     mixing: MixingConfig = field(default_factory=MixingConfig)
@@ -269,6 +288,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.network.bins != BINS:
             raise ValueError(f"network.bins must be {BINS}, the bins of the spectrum that training computes")
+        if self.network.channels > _MOST_CHANNELS or self.network.blocks > _MOST_BLOCKS:
+            raise ValueError(f"at most {_MOST_CHANNELS} channels and {_MOST_BLOCKS} blocks can be trained")
         shortest, longest = self.mixing.shortest_segment, self.optim.segment_samples
         if shortest and not N_FFT <= shortest <= longest:
             raise ValueError(

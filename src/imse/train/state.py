@@ -10,30 +10,19 @@ from typing import Any
 import torch
 
 from imse.atomic_write import atomic_write
-from imse.errors import ImseError
+from imse.train.check import LAST, ResumeError
 from imse.train.recipe import Recipe
+from imse.train.recipe_file import differences
 
-LAST = "last.ckpt"
+_DECISIVE = ("seed", "network", "data", "mixing", "loss", "teacher", "optim")
 # What may change between the parts of a run: where it is computed, and how long it goes on.
 _FREE = frozenset({"data.cache", "loss.pesq_workers", "optim.compile", "optim.minutes", "optim.steps"})
-
-
-class ResumeError(ImseError, ValueError):
-    """A run that cannot be continued; the message says why."""
 
 
 def save(state: dict[str, Any], folder: Path) -> None:
     """Write the state of a run, whole or not at all: a run killed here still has its previous checkpoint."""
     with atomic_write(folder / LAST) as file:
         torch.save(state, file)
-
-
-def check_new(folder: Path) -> None:
-    """Raise `ResumeError` where a new run would take the place of an old one."""
-    if (folder / LAST).exists():
-        raise ResumeError(
-            f"{folder}: holds a run already; --resume goes on with it, --set run.folder=... leaves it alone"
-        )
 
 
 def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -47,18 +36,16 @@ def load(folder: Path, recipe: dict[str, Any]) -> dict[str, Any]:
         ResumeError: There is no checkpoint, it is damaged, or it belongs to another recipe.
     """
     path = folder / LAST
-    if not path.exists():
-        raise ResumeError(f"{path}: no such checkpoint to resume from")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise ResumeError(f"{path}: damaged") from error
     # What a recipe did not have yet when the checkpoint was made has its default.
     before = _filled(dataclasses.asdict(Recipe()), state["recipe"])
-    for table in ("seed", "network", "data", "mixing", "loss", "teacher", "optim"):
-        changed = _difference(before[table], recipe[table], table)
-        if changed:
-            raise ResumeError(f"{path}: made with another recipe: {changed}")
+    decisive = (key for key in differences(before, recipe) if key.partition(".")[0] in _DECISIVE)
+    changed = [key for key in decisive if key not in _FREE]
+    if changed:
+        raise ResumeError(f"{path}: made with another recipe, which differs in {', '.join(changed)}")
     return state
 
 
@@ -66,15 +53,3 @@ def _filled(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """A recipe and its tables with defaults for absent keys."""
     tables = {key: {**defaults.get(key, {}), **table} for key, table in given.items() if isinstance(table, dict)}
     return {**defaults, **given, **tables}
-
-
-def _difference(before: Any, now: Any, name: str) -> str | None:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            found = _difference(before.get(key), now.get(key), f"{name}.{key}")
-            if found:
-                return found
-        return None
-    if before == now or name in _FREE:
-        return None
-    return f"'{name}' was {before!r} and is {now!r}"

@@ -10,6 +10,7 @@ from imse import checkpoint
 from imse.nn.spectrum import analyse, synthesise
 from imse.train.mixing import Batch
 from imse.train.recipe import TeacherConfig
+from imse.weights import find
 
 
 class Teacher:
@@ -24,7 +25,7 @@ class Teacher:
     """
 
     def __init__(self, config: TeacherConfig, device: torch.device) -> None:
-        self._network = checkpoint.load(config.weights).to(device)
+        self._network = checkpoint.load(find(config.weights, ".safetensors")).to(device)
         self._share = config.share
 
     @torch.no_grad()

@@ -28,26 +28,41 @@ from imse.train.objective import Objective, estimate
 from imse.train.recipe import Recipe, RecipeError
 from imse.train.schedule import learning_rate
 from imse.train.teacher import Teacher
+from imse.weights import find
 
 
 def make_fabric(recipe: Recipe) -> Fabric:
-    """Devices and processes: one, or those that `torchrun` started."""
+    """Devices and processes: one, or those that `torchrun` started.
+
+    Raises:
+        RecipeError: The recipe names a device that is not there.
+    """
     local, world = (int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
-    fabric = Fabric(
-        accelerator=recipe.run.accelerator,
-        devices=local,
-        num_nodes=world // local,
-        strategy="ddp" if world > 1 else "auto",
-        precision=recipe.optim.precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=recipe.run.accelerator,
+            devices=local,
+            num_nodes=world // local,
+            strategy="ddp" if world > 1 else "auto",
+            precision=recipe.optim.precision,
+        )
+    except RuntimeError as error:
+        raise RecipeError(
+            f"run.accelerator: this machine has no '{recipe.run.accelerator}' that can be used"
+        ) from error
     fabric.launch()
     return fabric
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory could not be allocated, on any device."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "t allocate memory" in str(error)
 
 
 def _network(recipe: Recipe) -> Network:
     if not recipe.run.start_from:
         return Network(recipe.network)
-    network = checkpoint.load(recipe.run.start_from)
+    network = checkpoint.load(find(recipe.run.start_from, ".safetensors"))
     if network.config.blocks < recipe.network.blocks:
         network = deepen(network, recipe.network.blocks)
     if network.config != recipe.network:

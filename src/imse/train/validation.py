@@ -20,7 +20,8 @@ from imse.train.quality import METRICS, metrics
 from imse.train.recipe import ValidationConfig
 from imse.workers import SpawnedPool
 
-_SECONDS = (1.5, 10.0)  # utterances shorter or longer than this are passed over
+_SECONDS = (1.5, 10.0)
+"""Utterances shorter or longer than this are passed over; of a speaker who has longer ones only, they are cut."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,16 @@ def mix_utterances(corpus: Corpus, config: ValidationConfig, seed: int) -> list[
         seed: Seed of the run: the same utterances at every validation.
 
     Raises:
-        DataError: No held-out utterance lasts between 1.5 and 10 seconds.
+        DataError: No held-out utterance lasts 1.5 seconds.
     """
     draw = np.random.default_rng(generator(seed, 0, purpose=1).initial_seed())
     speech, noise = (_by_label(corpus, kind, draw) for kind in ("speech", "noise"))
     if not speech:
-        raise DataError("no held-out utterance lasts between {} and {} seconds".format(*_SECONDS))
+        raise DataError(f"no held-out utterance lasts {_SECONDS[0]} seconds or more")
     utterances = []
     for number in range(config.utterances):
         voice, place = _in_turn(speech, number), _in_turn(noise, number)
-        clean, background = corpus.whole(voice), corpus.whole(place)
+        clean, background = _loudest_part(corpus.whole(voice)), corpus.whole(place)
         start = int(draw.integers(max(1, len(background) - len(clean) + 1)))
         background = np.resize(background[start:], len(clean))
         snr_db = config.snr_db[number % len(config.snr_db)]
@@ -69,13 +70,26 @@ def pair_utterances(corpus: Corpus, config: ValidationConfig) -> list[Utterance]
 def _by_label(corpus: Corpus, kind: str, draw: np.random.Generator) -> list[list[int]]:
     """Recordings of a kind grouped by label, in random order; speech of usable length."""
     groups: dict[str, list[int]] = {}
+    longer: dict[str, list[int]] = {}
     for index, recording in enumerate(corpus.recordings):
         seconds = int(corpus.lengths[index]) / SAMPLE_RATE
-        if recording.kind == kind and (kind == "noise" or _SECONDS[0] <= seconds <= _SECONDS[1]):
-            groups.setdefault(recording.label, []).append(index)
+        if recording.kind == kind and (kind == "noise" or seconds >= _SECONDS[0]):
+            fits = kind == "noise" or seconds <= _SECONDS[1]
+            (groups if fits else longer).setdefault(recording.label, []).append(index)
+    groups = {**groups, **{label: group for label, group in longer.items() if label not in groups}}
     for group in groups.values():
         draw.shuffle(group)
     return list(groups.values())
+
+
+def _loudest_part(speech: Floats) -> Floats:
+    """The part with the most energy that is not too long: in a long recording, somebody speaks there."""
+    longest = int(_SECONDS[1] * SAMPLE_RATE)
+    if len(speech) <= longest:
+        return speech
+    energy = np.concatenate([[0.0], np.cumsum(speech.astype(np.float64) ** 2)])
+    start = int(np.argmax(energy[longest:] - energy[:-longest]))
+    return speech[start : start + longest]
 
 
 def _in_turn(groups: list[list[int]], number: int) -> int:

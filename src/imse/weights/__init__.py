@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from imse.errors import ImseError
+from imse.errors import ImseError, WrongValueError
 
 DEFAULT = "default"
 """Name of the weights that are used if none are asked for."""
@@ -37,7 +37,7 @@ def find(weights: str | Path, suffix: str) -> Path:
     if path.exists():
         require_file(path)
         return path
-    raise ImseError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
+    raise WrongValueError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
 
 
 def require_file(path: Path) -> None:
