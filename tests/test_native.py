@@ -424,9 +424,8 @@ main()
     command += ["--engine", "native", "--weights", str(small_weights)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 1
-    error, summary = result.stderr.splitlines()
+    (error,) = result.stderr.splitlines()
     assert error.endswith("the system has no room for 200 threads: use fewer")
-    assert summary == "imse: 1 of 1 files failed"
     assert not list(tmp_path.iterdir())
 
 

@@ -53,7 +53,7 @@ def atomic_write(path: Path, several_writers: bool = False) -> Iterator[BinaryIO
         OSError: As for any file; `filename` is `path`, not the temporary name.
         ImseError: `path` is a device or a pipe, or another run writes it at the same time.
     """
-    with _errors_named(path):
+    with errors_named(path):
         target = _resolved(path)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -75,9 +75,9 @@ def atomic_write(path: Path, several_writers: bool = False) -> Iterator[BinaryIO
     try:
         with file:
             yield cast(BinaryIO, file)
-            with _errors_named(path):
+            with errors_named(path):
                 os.fsync(file.fileno())  # a full quota or a network disk may speak only now
-        with _errors_named(path):
+        with errors_named(path):
             if not _is_still(temporary, identity):
                 raise ImseError(f"{path}: another run is writing the same file")
             if target.exists():
@@ -96,7 +96,7 @@ def require_writable(path: Path) -> None:
         OSError: A circle of symbolic links.
         ImseError: `path` is a folder or a device, or lies where no file and no folder can be made.
     """
-    with _errors_named(path):
+    with errors_named(path):
         target = _resolved(path)
         if target.exists() and not target.is_file():
             raise ImseError(f"{path}: not a file; name a file to write")
@@ -121,7 +121,7 @@ class NamedFile(io.FileIO):
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write all of the data; returns their length in bytes."""
-        with _errors_named(self._target):
+        with errors_named(self._target):
             left = memoryview(data).cast("B")
             size = len(left)
             while left:
@@ -188,7 +188,8 @@ def _is_still(temporary: Path, identity: os.stat_result) -> bool:
 
 
 @contextmanager
-def _errors_named(path: Path) -> Iterator[None]:
+def errors_named(path: str | Path) -> Iterator[None]:
+    """Give errors of the system the name that a user knows a file by."""
     try:
         yield
     except OSError as error:

@@ -41,6 +41,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things: "1 file", "2 files"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def _message(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error)):
         return f"this needs the module '{error.name}': pip install 'imse[{extra}]'"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from imse.atomic_write import NamedFile
+from imse.atomic_write import NamedFile, errors_named
 from imse.errors import ImseError
 
 STDIO = Path("-")
@@ -46,17 +46,20 @@ def spooled_standard_output() -> Iterator[BinaryIO]:
     """A temporary file that is copied to standard output when the block ends well.
 
     Raises:
-        OSError: The temporary folder is full, which the error names.
+        OSError: The temporary folder or standard output is full, which the error names.
         ImseError: Standard output is closed.
     """
     if sys.stdout is None:  # as after >&-
         raise ImseError("standard output is closed")
-    with tempfile.TemporaryDirectory(prefix="imse-") as folder:
-        with NamedFile(Path(folder) / "stdout", Path(tempfile.gettempdir())) as file:
-            yield cast(BinaryIO, file)
-            file.seek(0)
+    with (
+        tempfile.TemporaryDirectory(prefix="imse-") as folder,
+        NamedFile(Path(folder) / "stdout", Path(tempfile.gettempdir())) as file,
+    ):
+        yield cast(BinaryIO, file)
+        file.seek(0)
+        with errors_named("standard output"):
             shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+            sys.stdout.buffer.flush()
 
 
 def _mark_unknown_size(file: NamedFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,9 @@ from imse.errors import ImseError, describe, extra_of, printable
 
 # A command is the object of this name in the module of this name.
 _COMMANDS = ("enhance", "info", "evaluate", "bench", "convert", "export", "average", "data", "train")
+
+
+_WRITING = (errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 class _Commands(click.Group):
@@ -88,6 +92,8 @@ def main() -> None:
             raise
         sys.exit(f"imse: {describe(error)}")
     except (ImseError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _WRITING:
+            error.filename = "standard output"  # errors of writing files name the file
         sys.exit(f"imse: {describe(error)}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from imse.cli.output import overwrite_option, refuse_existing
+from imse.cli.output import check_output, overwrite_option
 from imse.errors import ImseError, printable
 
 
@@ -40,7 +40,7 @@ def average(files: tuple[Path, ...], output: Path, weights: str, facts: tuple[st
     """
     from imse.weights.average import average as write_average
 
-    refuse_existing(output, overwrite)
+    check_output(output, overwrite)
     try:
         shares = [float(weight) for weight in weights.split(",")] if weights else None
     except ValueError as error:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio
+from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio, is_audio
 from imse.audio.callbacks import INTERRUPTS
 from imse.audio.formats import AV_EXTENSIONS, is_written
 from imse.cli.output import refuse_existing
@@ -48,24 +48,39 @@ class Outcome:
     seconds: float = 0.0
 
 
-def find_tasks(inputs: list[Path], output: Path | None, on_error: Callable[[OSError], None]) -> list[Task]:
+def find_tasks(
+    inputs: Sequence[Path], output: Path | None, on_error: Callable[[OSError], None], into_folder: bool = False
+) -> list[Task]:
     """What is to be read, and where each result goes.
 
     Args:
         inputs: Files, and folders to search.
         output: A file, a folder, or None for places beside the inputs.
         on_error: Called with the error of a folder that cannot be read, which is then passed over.
+        into_folder: Whether the output is a folder, whatever its name.
 
     Raises:
         ImseError: A folder without audio, two inputs with one output, or an output that does not fit the inputs.
     """
-    tasks = [task for path in inputs for task in _tasks_of(path, output, len(inputs) == 1, on_error)]
+    if output is not None and output != STDIO and not into_folder:
+        several = len(inputs) > 1 or inputs[0].is_dir()
+        if several and is_audio(output) and not output.is_dir():
+            what = "several inputs go" if len(inputs) > 1 else "the output of a folder goes"
+            raise ImseError(f"{output}: the name of a file, but {what} to a folder: -o {output.stem}/")
+        # A name without an extension cannot be an audio file, whose format is told by it.
+        into_folder = several or output.is_dir() or not output.suffix
+    tasks = [task for path in inputs for task in _tasks_of(path, output, into_folder, on_error)]
     by_target: dict[Path, Task] = {}
     for task in tasks:
         other = by_target.setdefault(task.target, task)
         if other.source != task.source:
             raise ImseError(f"{task.target}: both {other.source} and {task.source} would be written there")
     return list(by_target.values())
+
+
+def without_existing(tasks: list[Task]) -> list[Task]:
+    """The tasks whose output is not there yet."""
+    return [task for task in tasks if task.target == STDIO or not task.target.exists()]
 
 
 def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Outcome:
@@ -82,12 +97,12 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
             return _run_task(enhancer, task, overwrite, bars, cancelled)
 
         with closing(_results(work, tasks, jobs, cancelled)) as results:
-            for result in results:
+            for task, result in results:
                 try:
                     seconds, message = result()
                 except (ImseError, OSError, ModuleNotFoundError) as error:
                     outcome.failed += 1
-                    message = describe(error)
+                    message = describe(error) if len(tasks) == 1 else _with_name(describe(error), task)
                 else:
                     outcome.done += 1
                     outcome.damaged += message is not None
@@ -99,25 +114,34 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
 
 def _results(
     work: Callable[[Task], FileResult], tasks: list[Task], jobs: int, cancelled: threading.Event
-) -> Generator[Callable[[], FileResult], None, None]:
-    """Functions that return what came of each task, or raise what went wrong with it, as they finish."""
+) -> Generator[tuple[Task, Callable[[], FileResult]], None, None]:
+    """Tasks as they finish, with functions that return what came of each, or raise what went wrong with it."""
     if len(tasks) == 1:
         # In this thread, which an interrupt reaches even while it waits for standard input.
-        yield partial(work, tasks[0])
+        yield tasks[0], partial(work, tasks[0])
         return
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in as_completed([pool.submit(work, task) for task in tasks]):
-                yield future.result
+            by_future = {pool.submit(work, task): task for task in tasks}
+            for future in as_completed(by_future):
+                yield by_future[future], future.result
         except BaseException:
             cancelled.set()
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _tasks_of(path: Path, output: Path | None, single: bool, on_error: Callable[[OSError], None]) -> Iterator[Task]:
+def _with_name(message: str, task: Task) -> str:
+    """A message that says which of several files it is about."""
+    names = {printable(str(path)) for path in (task.source, task.target)}
+    return message if any(name in message for name in names) else f"{task.source}: {message}"
+
+
+def _tasks_of(
+    path: Path, output: Path | None, into_folder: bool, on_error: Callable[[OSError], None]
+) -> Iterator[Task]:
     if path == STDIO:
         if output is None:
             raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
@@ -142,10 +166,10 @@ def _tasks_of(path: Path, output: Path | None, single: bool, on_error: Callable[
             yield Task(file, root / file.relative_to(path))
     elif output is None:
         yield Task(path, _beside(path))
-    elif output == STDIO or (single and not _is_folder(output)):
-        yield Task(path, output)
-    else:
+    elif into_folder:
         yield Task(path, output / path.name)
+    else:
+        yield Task(path, output)
 
 
 def _beside(path: Path) -> Path:
@@ -156,11 +180,6 @@ def _is_result(path: Path) -> bool:
     """Whether a file is what an earlier run made of the file beside it."""
     original = path.with_name(path.stem.removesuffix(ENHANCED_SUFFIX) + path.suffix)
     return path.stem.endswith(ENHANCED_SUFFIX) and original.exists()
-
-
-def _is_folder(output: Path) -> bool:
-    # A name without an extension cannot be an audio file, whose format is told by it.
-    return output.is_dir() or not output.suffix
 
 
 def _common(tasks: list[Task]) -> str | Path:

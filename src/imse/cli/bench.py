@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from imse.cli.output import check_output, overwrite_option
+from imse.errors import printable
 from imse.weights import DEFAULT
 
 
@@ -30,7 +32,10 @@ from imse.weights import DEFAULT
     help="Processor threads. May be repeated.",
 )
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write all results as JSON.")
-def bench(weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[int, ...], json: Path | None) -> None:
+@overwrite_option
+def bench(
+    weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[int, ...], json: Path | None, overwrite: bool
+) -> None:
     """Measure speed, memory and start-up of every engine on this machine, and compare with the plain network in torch.
 
     The engines are measured in turns, so that other load on the machine slows all of them equally. Without imse[torch]
@@ -41,13 +46,13 @@ def bench(weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from imse.atomic_write import atomic_write, require_writable
+    from imse.atomic_write import atomic_write
     from imse.bench.run import bench as run
     from imse.bench.table import tables
     from imse.processors import processors
 
     if json:
-        require_writable(json)
+        check_output(json, overwrite)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -67,3 +72,5 @@ def bench(weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[
         if json:
             with atomic_write(json) as file:
                 file.write(dumps(record, indent=1, allow_nan=False).encode())
+    if json:
+        click.echo(f"written: {printable(str(json))}")

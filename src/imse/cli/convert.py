@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from imse.cli.output import overwrite_option, refuse_existing
+from imse.cli.output import check_output, overwrite_option
 from imse.errors import printable
 
 
@@ -23,7 +23,7 @@ def convert(checkpoint: Path, output: Path, overwrite: bool) -> None:
     """
     from imse import checkpoint as checkpoints
 
-    refuse_existing(output, overwrite)
+    check_output(output, overwrite)
     network, metadata = checkpoints.load_with_metadata(checkpoint)
     checkpoints.save(network, output, metadata)
     click.echo(f"{printable(str(output))}: {sum(p.numel() for p in network.parameters()):,} parameters")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from imse.cli.output import overwrite_option
 from imse.engine import AUTO, ENGINES, describe_engines
-from imse.errors import ImseError, describe, printable
+from imse.errors import ImseError, counted, describe, printable
 from imse.processors import processors
 from imse.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from imse.cli.batch import Outcome
 
 
 @click.command()
@@ -21,9 +26,8 @@ from imse.weights import DEFAULT
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
     metavar="OUT",
-    help="A file for one input file; a folder for several, or for a folder's tree; - for WAV to stdout. "
+    help="A file for one input file; a folder (NAME/) for several, or for a folder's tree; - for WAV to stdout. "
     "Default: beside the input, a.wav as a.enhanced.wav, the folder rec as rec.enhanced.",
 )
 @click.option("--weights", default=DEFAULT, metavar="NAME|FILE", help="Weights in the package, or a file.")
@@ -57,9 +61,10 @@ from imse.weights import DEFAULT
     help="overlap: cross-faded; paper: the authors' hard cuts, to compare with their numbers.",
 )
 @overwrite_option
+@click.option("--skip-existing", is_flag=True, help="Leave output files that exist, and their inputs, as they are.")
 def enhance(
     inputs: tuple[Path, ...],
-    output: Path | None,
+    output: str | None,
     weights: str,
     engine: str,
     threads: int | None,
@@ -67,6 +72,7 @@ def enhance(
     attenuation_limit: float | None,
     segments: Literal["overlap", "paper"],
     overwrite: bool,
+    skip_existing: bool,
 ) -> None:
     """Remove noise from recordings of speech.
 
@@ -84,36 +90,68 @@ def enhance(
     sox in.wav -t wav - | imse enhance - -o - | aplay
     """  # noqa: D301 - the escape tells the help to keep the lines of the examples
     from imse.audio import STDIO
-    from imse.cli.batch import find_tasks, run
+    from imse.cli.batch import Outcome, find_tasks, run, without_existing
     from imse.enhancer import Enhancer
 
+    if overwrite and skip_existing:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other", click.get_current_context())
     unreadable = []
 
     def report(error: OSError) -> None:
         click.echo(f"imse: {describe(error)}", err=True)
         unreadable.append(error)
 
-    tasks = find_tasks(list(inputs), output, report)
-    to_stdout = STDIO in (task.target for task in tasks)
-    jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
-    threads = threads or max(1, processors() // jobs)
-    enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
+    # What ends in a slash is a folder, and a Path forgets the slash.
+    into_folder = output is not None and output.endswith(("/", os.sep))
+    found = find_tasks(inputs, None if output is None else Path(output), report, into_folder)
+    to_stdout = STDIO in (task.target for task in found)
+    # One file alone is refused by its own line.
+    tasks = without_existing(found) if skip_existing or (len(found) > 1 and not overwrite) else found
+    existing = [task.target for task in found if task not in tasks]
+    if existing and skip_existing:
+        click.echo(f"{_named(existing)} already there", err=to_stdout)
 
-    started = time.perf_counter()
-    try:
-        outcome = run(enhancer, tasks, jobs, overwrite)
-    except KeyboardInterrupt:
-        click.echo("imse: interrupted; the files that were not finished are not there", err=True)
-        sys.exit(130)
-    elapsed = time.perf_counter() - started
-    if outcome.done:
-        factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
-        place = outcome.place if len(tasks) == 1 else f"{outcome.done} files in {outcome.place}"
-        click.echo(f"{printable(place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}", err=to_stdout)
-    problems = {
-        f"{outcome.failed} of {len(tasks)} files failed": outcome.failed,
-        f"{outcome.damaged} of {len(tasks)} files are damaged; what could be read was enhanced": outcome.damaged,
-        f"{len(unreadable)} folders could not be read": len(unreadable),
-    }
-    if any(problems.values()):
-        raise ImseError("; ".join(problem for problem, count in problems.items() if count))
+    outcome = Outcome("")
+    if tasks:
+        jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
+        threads = threads or max(1, processors() // jobs)
+        enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
+        started = time.perf_counter()
+        try:
+            outcome = run(enhancer, tasks, jobs, overwrite)
+        except KeyboardInterrupt:
+            click.echo("imse: interrupted; the files that were not finished are not there", err=True)
+            sys.exit(130)
+        if outcome.done:
+            click.echo(_summary(outcome, len(tasks), time.perf_counter() - started), err=to_stdout)
+    problems = _problems(outcome, len(tasks), len(unreadable))
+    if existing and not skip_existing:
+        problems.insert(0, f"{_named(existing)} already there: --skip-existing or --overwrite")
+    if problems:
+        raise ImseError("; ".join(problems))
+    if outcome.failed or outcome.damaged:  # of one file alone, which had its line
+        sys.exit(1)
+
+
+def _named(files: Sequence[Path]) -> str:
+    more = len(files) - 1
+    return printable(str(files[0])) + (f" and {counted(more, 'more output file')} are" if more else " is")
+
+
+def _summary(outcome: Outcome, tasks: int, elapsed: float) -> str:
+    factor = f" (real-time factor {elapsed / outcome.seconds:.2f})" if outcome.seconds else ""
+    place = outcome.place if tasks == 1 else f"{counted(outcome.done, 'file')} in {outcome.place}"
+    return f"{printable(place)}: {outcome.seconds:.1f} s of audio in {elapsed:.1f} s{factor}"
+
+
+def _problems(outcome: Outcome, tasks: int, unreadable: int) -> list[str]:
+    """What is left to say at the end about several files, after a line about each."""
+    problems = []
+    if tasks > 1 and outcome.failed:
+        problems.append(f"{outcome.failed} of {tasks} files failed")
+    if tasks > 1 and outcome.damaged:
+        are = "is" if outcome.damaged == 1 else "are"
+        problems.append(f"{outcome.damaged} of {tasks} files {are} damaged; what could be read was enhanced")
+    if unreadable:
+        problems.append(f"{counted(unreadable, 'folder')} could not be read")
+    return problems

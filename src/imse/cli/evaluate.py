@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from imse.cli.output import check_output, overwrite_option
+from imse.errors import printable
 from imse.processors import processors
 
 _path = click.Path(path_type=Path)
@@ -37,6 +39,7 @@ _path = click.Path(path_type=Path)
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", show_default="number of processors", help="Number of processes."
 )
+@overwrite_option
 def evaluate(
     clean: Path,
     enhanced: tuple[Path, ...],
@@ -47,6 +50,7 @@ def evaluate(
     json: Path | None,
     report: Path | None,
     jobs: int | None,
+    overwrite: bool,
 ) -> None:
     """Score enhanced recordings against the clean ones of the same name. Needs imse[eval].
 
@@ -55,7 +59,6 @@ def evaluate(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from imse.atomic_write import require_writable
     from imse.evaluate import evaluate as run
     from imse.evaluate.report import write_report
     from imse.evaluate.tables import tables
@@ -63,7 +66,7 @@ def evaluate(
 
     outputs = [(path, write) for path, write in ((csv, write_csv), (json, write_json), (report, write_report)) if path]
     for path, _ in outputs:
-        require_writable(path)
+        check_output(path, overwrite)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -84,3 +87,5 @@ def evaluate(
     finally:  # write the files even if printing fails, as into a closed pipe (`| head`)
         for path, write in outputs:
             write(evaluation, path)
+    for path, _ in outputs:
+        click.echo(f"written: {printable(str(path))}")

@@ -26,16 +26,17 @@ def find(weights: str | Path, suffix: str) -> Path:
         suffix: Suffix of the file in the package: ".safetensors" or ".onnx".
 
     Raises:
-        ImseError: There is no such file or name.
+        ImseError: There is no such file or name, or it is a pipe or a device.
     """
     packaged = _FOLDER / f"{weights}{suffix}"
     if packaged.parent == _FOLDER and packaged.is_file():
         return packaged
     path = Path(weights)
-    if path.is_file():
-        return path
     if path.is_dir():
-        raise ImseError(f"{path}: a folder; --weights takes a file or a name")
+        raise ImseError(f"{path}: a folder, where a file or a name of weights is expected")
+    if path.exists():
+        require_file(path)
+        return path
     raise ImseError(f"{weights}: no such weights: give a file, or one of {', '.join(names())}")
 
 
