@@ -13,13 +13,12 @@ namespace imse {
 namespace ISA {
 namespace {
 
-template <bool SCALE, bool BIAS, int RESIDUALS>
+template <bool BIAS, int RESIDUALS>
 void product_with(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out) {
-  const float *scale = epilogue.scale, *bias = epilogue.bias;
+  const float* bias = epilogue.bias;
   const float *first = epilogue.residuals[0], *second = epilogue.residuals[1];
   product(inputs, matrix.inputs, out.bins, matrix.weights, matrix.outputs, [=](int m, int f, Vec sums) {
     const long at = m * out.stride + f;
-    if constexpr (SCALE) sums *= load(scale + f);
     if constexpr (BIAS) sums += bias[m];
     if constexpr (RESIDUALS > 0) sums += load(first + at);
     if constexpr (RESIDUALS > 1) sums += load(second + at);
@@ -27,29 +26,34 @@ void product_with(const float* const* inputs, const PackedMatrix& matrix, const 
   });
 }
 
-template <bool SCALE, bool BIAS>
+template <bool BIAS>
 void product_with(const float* const* inputs, const PackedMatrix& matrix, Epilogue epilogue, Rows out) {
   const float*(&residuals)[2] = epilogue.residuals;
   if (!residuals[0]) residuals[0] = residuals[1], residuals[1] = nullptr;
-  const auto chosen = !residuals[0]   ? product_with<SCALE, BIAS, 0>
-                      : !residuals[1] ? product_with<SCALE, BIAS, 1>
-                                      : product_with<SCALE, BIAS, 2>;
+  const auto chosen = !residuals[0]   ? product_with<BIAS, 0>
+                      : !residuals[1] ? product_with<BIAS, 1>
+                                      : product_with<BIAS, 2>;
   chosen(inputs, matrix, epilogue, out);
 }
 
 void product_kernel(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out) {
-  if (epilogue.scale && epilogue.bias)
-    product_with<true, true>(inputs, matrix, epilogue, out);
-  else if (epilogue.scale)
-    product_with<true, false>(inputs, matrix, epilogue, out);
-  else if (epilogue.bias)
-    product_with<false, true>(inputs, matrix, epilogue, out);
+  if (epilogue.bias)
+    product_with<true>(inputs, matrix, epilogue, out);
   else
-    product_with<false, false>(inputs, matrix, epilogue, out);
+    product_with<false>(inputs, matrix, epilogue, out);
 }
 
-void inverse_deviations(ConstRows x, float* out) {
-  for (int f = 0; f < x.bins; f += WIDTH) store(out + f, inverse_deviation(x, f));
+void normalise_channels(ConstRows x, float* factors, Rows out) {
+  for (int f = 0; f < x.bins; f += WIDTH) {
+    const Vec factor = inverse_deviation(x, f);
+    store(factors + f, factor);
+    for (int c = 0; c < x.channels; c++) store(out.row(c) + f, load(x.row(c) + f) * factor);
+  }
+}
+
+void scale(ConstRows x, const float* factors, Rows out) {
+  for (int c = 0; c < x.channels; c++)
+    for (int f = 0; f < x.bins; f += WIDTH) store(out.row(c) + f, load(x.row(c) + f) * load(factors + f));
 }
 
 void row_statistics(ConstRows x, float* out) {
@@ -321,9 +325,9 @@ void direction(float* real, float* imag, int bins) {
 #define TEXT(name) #name
 #define NAME_OF(isa) TEXT(isa)
 
-constexpr Kernels KERNELS = {
-    NAME_OF(ISA),    TALL,   product_kernel, inverse_deviations, row_statistics, normalise,  depthwise,  gated,
-    sum_keys_values, attend, winograd_input, winograd_output,    split,          interleave, apply_mask, direction};
+constexpr Kernels KERNELS = {NAME_OF(ISA),    TALL,      product_kernel, normalise_channels, scale,    row_statistics,
+                             normalise,       depthwise, gated,          sum_keys_values,    attend,   winograd_input,
+                             winograd_output, split,     interleave,     apply_mask,         direction};
 
 }  // namespace
 }  // namespace ISA
