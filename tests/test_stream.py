@@ -122,7 +122,7 @@ def test_silence_stays_silent(small: Stream) -> None:
 
 def test_a_slam_does_not_turn_down_the_rest(recording: Floats) -> None:
     """A burst 30 dB above the speech changes the level of the half second behind it by less than 2 dB."""
-    signal = recording[:22_000].copy()
+    signal = recording[4_000:26_000].copy()
     slammed = signal.copy()
     slammed[12_000:12_800] += 3 * np.random.default_rng(0).standard_normal(800).astype(np.float32)
     without, with_slam = (through(Stream(latency_ms=150), [x])[13_600:21_600] for x in (signal, slammed))
