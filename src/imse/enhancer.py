@@ -40,7 +40,7 @@ from imse.engine.interface import Engine
 from imse.errors import ImseError, WrongValueError
 from imse.finish import Finishing, spooled
 from imse.samples import Samples, as_floats, check_samples, count_clipped, like
-from imse.signal.gain import guide_gain, limiting_gain
+from imse.signal.gain import follow_guide, guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
@@ -280,13 +280,15 @@ class Enhancer:
             if not np.isfinite(enhanced.waveform).all():
                 raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
             waveform = enhanced.waveform / gain
+            guide = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
             if self._levelling:
+                waveform = follow_guide(noisy, waveform, guide)
                 # Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
                 waveform *= limiting_gain([noisy, inputs[rows]], waveform)
             parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
+                parts[2, rows] = guide
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:

@@ -26,8 +26,7 @@ void Session::reserve() {
   if (arena_size_ >= SLOTS * slot_) return;
   arena_.reset();
   arena_size_ = 0;
-  arena_.reset(static_cast<float*>(aligned_allocate(SLOTS * slot_ * sizeof(float))));
-  if (!arena_) throw std::bad_alloc();
+  arena_ = allocate_floats(SLOTS * slot_);
   arena_size_ = SLOTS * slot_;
 }
 

@@ -6,10 +6,8 @@
 // does not depend on it.
 #pragma once
 
-#include <memory>
 #include <vector>
 
-#include "../common/aligned.h"
 #include "../common/pool.h"
 #include "../signal/transform.h"
 #include "kernels.h"
@@ -43,10 +41,6 @@ class Session {
  private:
   // Maps lie in slots of the size of c channels at the full resolution; those of the encoder, twice as wide, take two.
   static constexpr int SLOTS = 10;
-
-  struct Free {
-    void operator()(float* memory) const { aligned_free(memory); }
-  };
 
   // ---- Frames (layers.cpp) ----
 
@@ -115,7 +109,7 @@ class Session {
   std::vector<float> zeros_;
   int frames_ = 0;
   long slot_ = 0, arena_size_ = 0;
-  std::unique_ptr<float, Free> arena_;
+  AlignedFloats arena_;
   std::vector<float> statistics_, gain_, shift_, sums_, deviations_, context_;
   // Cosines and sines of the angles along time, [frames][2][ROTARY_PAIRS].
   std::vector<float> time_rotation_;
