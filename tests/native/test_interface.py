@@ -141,7 +141,7 @@ def test_description_and_metadata(library: Any, network: ctypes.c_void_p) -> Non
     parameters = sum(tensor.size for tensor in load_file(SMALL).values())
     found = {name: getattr(description, name) for name, _ in Description._fields_}
     assert found == {"channels": 8, "blocks": 4, "bins": 256, "threads": 1, "parameters": parameters}
-    assert library.imse_metadata(network, b"name") == b"small"
+    assert library.imse_metadata(network, b"name") == b"imse-small-cpu"
     assert library.imse_metadata(network, b"nothing") is None
     assert library.imse_api_version() == 1
 
