@@ -91,9 +91,9 @@ def manifest(
     threads: int,
     overwrite: bool,
 ) -> None:
-    """Make the table of recordings that training needs, from any folders.
+    """Make a table of recordings for training.
 
-    Files may have any format, any rate of 16 kHz or more and any number of channels. What cannot be used is listed, and
+    The folders may hold any files of speech and noise: any format, any rate of 16 kHz or more and any number of channels. What cannot be used is listed, and
     left out; the exit code is then 1. Some speakers and types of noise are held out for validation.
 
     Example: imse data manifest --speech speech --noise noise -o mine.tsv
