@@ -121,7 +121,7 @@ def enhance(engine: Engine, noisy: Floats, gain: Gain, with_dc: bool) -> Floats:
             rows = rows - rows.mean(1, keepdims=True)
         applied = gain(rows)
         enhanced = engine(rows * applied).waveform / applied
-        return [(enhanced * limiting_gain(rows, enhanced)).T]
+        return [(enhanced * limiting_gain([rows], enhanced)).T]
 
     blocks = run_in_segments([noisy[:, np.newaxis]], len(noisy), OverlappingSegments(), network)
     return np.concatenate(list(blocks))[:, 0]

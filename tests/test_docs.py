@@ -1,8 +1,8 @@
 """The documents are correct: their examples run, and their links and paths exist.
 
-Blocks of ```python are executed, and lines of ```bash that call `imse` are run, in a folder with the files that the
-documents name. Commands that cannot run here (hours of training, a corpus) are in ```text; if they call `imse`, the
-command and its options must exist.
+Blocks of ```python are executed, and print what the block of ```output after them says, if there is one. Lines of
+```bash that call `imse` are run, in a folder with the files that the documents name. Commands that cannot run here
+(hours of training, a corpus) are in ```text; if they call `imse`, the command and its options must exist.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +58,23 @@ def workplace(tmp_path: Path, example: Path, small_weights: Path) -> Path:
     return tmp_path
 
 
+def _programs() -> list[tuple[str, str | None]]:
+    """Every block of Python, with what it prints if a block of output follows it."""
+    programs = []
+    for document in _DOCUMENTS:
+        blocks = [(language, block) for _, language, block in _BLOCK.findall(document.read_text(encoding="utf-8"))]
+        for (language, block), (after, output) in pairwise([*blocks, ("", "")]):
+            if language == "python":
+                programs.append((block, output if after == "output" else None))
+    return programs
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("block", _blocks("python"))
-def test_python(block: str, workplace: Path) -> None:
+@pytest.mark.parametrize(("block", "output"), _programs())
+def test_python(block: str, output: str | None, workplace: Path) -> None:
     result = subprocess.run([sys.executable, "-c", block], cwd=workplace, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+    assert output in {None, result.stdout}
 
 
 @pytest.mark.slow

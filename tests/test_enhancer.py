@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import pydoc
+import subprocess
+import sys
 from concurrent.futures import CancelledError
 from pathlib import Path
 from threading import Event
@@ -26,6 +29,7 @@ from imse.engine.onnx import OnnxEngine
 from imse.engine.torch import TorchEngine
 from imse.errors import ImseError
 from imse.nn import Network, NetworkConfig
+from imse.samples import like
 from imse.signal.segments import OverlappingSegments
 from imse.signal.spectrum import analyse
 
@@ -137,28 +141,69 @@ def test_arrays_and_files_of_changing_level_agree(small: Enhancer, recording: Fl
     np.testing.assert_array_equal(y, small.enhance(x, 44_100))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_not_finite(small: Enhancer, bad: float) -> None:
-    with pytest.raises(ImseError, match="NaN or infinite"):
-        small.enhance(np.array([0.1, bad, 0.2]), 16_000)
+@pytest.mark.parametrize(
+    ("x", "sample_rate", "message"),
+    [
+        (np.zeros((2, 3, 4)), 16_000, r"not \[2, 3, 4\]$"),
+        (np.zeros(()), 16_000, r"not \[\]$"),
+        (np.zeros((2, 48_000)), 16_000, r"not \[2, 48000\]; channels are the second axis: pass x\.T$"),
+        *((np.array([0.1, bad, 0.2]), 16_000, "NaN or infinite") for bad in (np.nan, np.inf, -np.inf)),
+        (np.zeros(10), 16_000.5, r"sample_rate must be a whole number, not 16000\.5"),
+        (np.zeros(10), np.nan, "sample_rate must be a whole number, not nan"),
+        (np.zeros(10), 4_000, "4000 Hz is out of range"),
+        (np.zeros(10), 400_000, "400000 Hz is out of range"),
+    ],
+)
+def test_wrong_values(small: Enhancer, x: NDArray[np.float64], sample_rate: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        small.enhance(x, sample_rate)
+    assert isinstance(caught.value, ImseError)
 
 
 @pytest.mark.parametrize(
     ("x", "sample_rate", "message"),
     [
-        (np.zeros(10, np.int16), 16_000, "float32 or float64 array, not int16"),
-        ([0.0, 0.1], 16_000, "not list"),
-        (np.zeros((2, 3, 4)), 16_000, r"not \[2, 3, 4\]"),
-        (np.zeros((2, 48_000)), 16_000, r"not \[2, 48000\]"),
+        (np.zeros(10, np.int64), 16_000, r"not int64, .*: if it is 2\*\*15, x / np\.float32\(2\*\*15\)$"),
+        (np.zeros(10, np.float16), 16_000, r"not float16: x\.astype\(np\.float32\)$"),
+        (np.zeros(10, complex), 16_000, "not complex128$"),
+        ([0.0, 0.1], 16_000, r"not list: np\.asarray\(x, np\.float32\) makes one$"),
         (np.ma.masked_array(np.zeros(10), mask=True), 16_000, r"x is a masked array.* x\.filled\(0\)"),
-        (np.zeros(10), 16_000.5, r"sample_rate must be a whole number, not 16000\.5"),
-        (np.zeros(10), 4_000, "4000 Hz is out of range"),
-        (np.zeros(10), 400_000, "400000 Hz is out of range"),
+        (np.zeros(10), "12", "sample_rate must be a whole number, not '12'"),
+        (np.zeros(10), True, "sample_rate must be a whole number, not True"),
     ],
 )
-def test_wrong_arrays(small: Enhancer, x: NDArray[np.float64], sample_rate: int, message: str) -> None:
-    with pytest.raises(ImseError, match=message):
+def test_wrong_types(small: Enhancer, x: NDArray[np.float64], sample_rate: int, message: str) -> None:
+    with pytest.raises(TypeError, match=message) as caught:
         small.enhance(x, sample_rate)
+    assert isinstance(caught.value, ImseError)
+
+
+@pytest.mark.parametrize("sample_rate", [16_000.0, np.float32(16_000), np.int64(16_000)])
+def test_a_rate_of_any_type_of_number(small: Enhancer, recording: Floats, sample_rate: int) -> None:
+    x = recording[:8_000]
+    np.testing.assert_array_equal(small.enhance(x, sample_rate), small.enhance(x, 16_000))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "silence", "full_scale"), [(np.uint8, 128, 2**7), (np.int16, 0, 2**15), (np.int32, 0, 2**31)]
+)
+@pytest.mark.parametrize("sample_rate", [16_000, 48_000])
+def test_integers_are_enhanced_as_floats_of_their_full_scale(
+    small: Enhancer, recording: Floats, dtype: type[np.int16], silence: int, full_scale: int, sample_rate: int
+) -> None:
+    x = np.rint(recording[:16_000].astype(np.float64) * (full_scale - 1) + silence).astype(dtype)
+    expected = small.enhance((x.astype(np.float64) - silence) / full_scale, sample_rate)
+    y = small.enhance(x, sample_rate)
+    assert (y.dtype, y.shape) == (x.dtype, x.shape)
+    np.testing.assert_allclose((y.astype(np.float64) - silence) / full_scale, expected, atol=0.51 / full_scale + 1e-6)
+
+
+def test_integers_that_are_clipped_are_counted() -> None:
+    """What is beyond full scale does not wrap around."""
+    x = np.array([0.0, 1.5, -1.5, 1.0, -1.0])
+    with pytest.warns(UserWarning, match="^2 samples beyond full scale were clipped$"):
+        y = like(np.zeros(5, np.int16), x)
+    np.testing.assert_array_equal(y, [0, 32_767, -32_768, 32_767, -32_768])
 
 
 @pytest.mark.parametrize("attenuation_limit_db", [None, 6, 0])
@@ -344,8 +389,16 @@ def test_an_input_that_shrinks_while_it_is_read_is_an_error(small: Enhancer, rec
 
 
 def test_names_of_the_package() -> None:
-    assert {"Enhancer", "ImseError", "enhance"} <= set(dir(imse))
+    public = {name for name in dir(imse) if not name.startswith("__")}
+    assert public == {"Enhancer", "ImseError", "enhance"}
     assert imse.ImseError is ImseError
+    shown = pydoc.plain(pydoc.render_doc(imse))
+    assert all(name in shown for name in ("class Enhancer", "class ImseError", "enhance(x"))
+
+
+def test_the_package_imports_little() -> None:
+    run = "import imse, sys; print(sorted({'numpy', 'torch', 'soundfile'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_wrong_choices(small_onnx: Path, tmp_path: Path) -> None:

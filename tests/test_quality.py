@@ -38,7 +38,8 @@ def test_cpp_format() -> None:
     "file", [file for file in build.sources() if file.suffix == ".cpp"], ids=lambda file: file.stem
 )
 def test_cpp_lint(file: Path) -> None:
-    _run([_tool("clang-tidy"), "--quiet", str(file), "--", "-std=c++17", "-DISA=baseline", '-DFINGERPRINT=""'])
+    include = f"-I{build.SOURCES / 'include'}"
+    _run([_tool("clang-tidy"), "--quiet", str(file), "--", "-std=c++17", include, "-DISA=baseline", '-DFINGERPRINT=""'])
 
 
 @pytest.mark.slow

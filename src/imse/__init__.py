@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from imse.errors import ImseError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from imse.enhancer import Enhancer
-
-    _AnyFloat = TypeVar("_AnyFloat", bound="np.floating[Any]")
+    from imse.samples import Samples
 
 __all__ = ["Enhancer", "ImseError", "__version__", "enhance"]
 __version__ = "0.1.0"
 
 
-def enhance(x: NDArray[_AnyFloat], sample_rate: int) -> NDArray[_AnyFloat]:
-    """Enhance an array with the default weights.
+def enhance(x: NDArray[Samples], sample_rate: int) -> NDArray[Samples]:
+    """Enhance an array with the default weights and settings; `Enhancer` has others, and enhances files.
 
     Args:
-        x: Samples [samples] or [samples, channels] in float32 or float64.
+        x: Samples [samples] or [samples, channels]: float32 or float64, full scale at +-1 or any level; or uint8, int16
+            or int32, whose full scale is that of WAV files.
         sample_rate: In Hz, 8,000 to 192,000.
 
     Returns:
         The enhanced signal, of x's shape and type.
 
     Raises:
-        ImseError: Not such an array, NaN or infinite samples, or a rate out of range.
+        ImseError: Also a TypeError: x is no array of these types, `sample_rate` no whole number. Also a ValueError:
+            another shape, NaN or infinite samples, or a rate out of range.
     """
     return _default().enhance(x, sample_rate)
 
@@ -52,4 +52,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -5,24 +5,28 @@ from __future__ import annotations
 import operator
 import reprlib
 from numbers import Real
+from typing import SupportsIndex
 
-from imse.errors import ImseError
+from imse.errors import WrongTypeError, WrongValueError
 
 
 def whole_number(name: str, value: object) -> int:
-    """A whole number from 1 up, given as any type of integer.
+    """A whole number from 1 up, given as any type of integer, or as a float such as 16000.0.
 
     Raises:
-        ImseError: The value is another number, a truth value, or no number.
+        WrongTypeError: A truth value, text, or anything else that is no number.
+        WrongValueError: Another number.
     """
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]  # checked here
-    except TypeError:
-        number = None
+    number: int | None = None
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        number = operator.index(value)
+    elif isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+        number = int(float(value))
     if number is None:
-        raise ImseError(f"{name} must be a whole number, not {reprlib.repr(value)}")
+        kind = WrongValueError if isinstance(value, Real) and not isinstance(value, bool) else WrongTypeError
+        raise kind(f"{name} must be a whole number, not {reprlib.repr(value)}")
     if number < 1:
-        raise ImseError(f"{name} must be at least 1, not {number}")
+        raise WrongValueError(f"{name} must be at least 1, not {number}")
     return number
 
 
@@ -30,11 +34,29 @@ def number_from_zero(name: str, value: object) -> float:
     """A number from 0 up, given as any type of real number; it may be infinite.
 
     Raises:
-        ImseError: The value is below 0, not a number, or a truth value.
+        WrongTypeError: A truth value, text, or anything else that is no number.
+        WrongValueError: The value is below 0, or NaN.
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ImseError(f"{name} must be a number, not {reprlib.repr(value)}")
-    number = float(value)
+    number = _real(name, value)
     if not number >= 0:
-        raise ImseError(f"{name} must be at least 0, not {number:g}")
+        raise WrongValueError(f"{name} must be at least 0, not {number:g}")
     return number
+
+
+def number_within(name: str, value: object, lowest: float, highest: float) -> float:
+    """A number in a range, its ends included, given as any type of real number.
+
+    Raises:
+        WrongTypeError: A truth value, text, or anything else that is no number.
+        WrongValueError: The value is out of range, or NaN.
+    """
+    number = _real(name, value)
+    if not lowest <= number <= highest:
+        raise WrongValueError(f"{name} must be from {lowest:g} to {highest:g}, not {number:g}")
+    return number
+
+
+def _real(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise WrongTypeError(f"{name} must be a number, not {reprlib.repr(value)}")
+    return float(value)

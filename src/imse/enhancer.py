@@ -14,22 +14,33 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imse.arguments import number_from_zero, whole_number
 from imse.atomic_write import require_writable
-from imse.audio import STDIO, open_output, open_reader, open_writer, output_format_for
+from imse.audio import (
+    STDIO,
+    AudioInfo,
+    Writer,
+    holds_integers,
+    open_output,
+    open_reader,
+    open_writer,
+    output_format_for,
+)
 from imse.audio.formats import check_extension
 from imse.engine import AUTO, open_engine
 from imse.engine.interface import Engine
-from imse.errors import ImseError
-from imse.signal.gain import guide_gain, limiting_gain
+from imse.errors import ImseError, WrongValueError
+from imse.finish import Finishing, spooled
+from imse.samples import Samples, as_floats, check_samples, count_clipped, like
+from imse.signal.gain import follow_guide, guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
@@ -43,10 +54,8 @@ MOST_CHANNELS = 128
 # What is louder might overflow float32 on the way: soxr's filters do from about 1e36 on.
 _LOUDEST = 1e33
 
-AnyFloat = TypeVar("AnyFloat", bound="np.floating[Any]")
 
-
-class UnsuitableSignalError(ImseError):
+class UnsuitableSignalError(WrongValueError):
     """A signal that cannot be enhanced. The message does not say which one: a file's name is put before it."""
 
 
@@ -56,10 +65,17 @@ class FileResult(NamedTuple):
     Attributes:
         seconds: Seconds of audio enhanced.
         damage: One line on damage that was met in the input, or None.
+        clipped: Samples of all channels that were beyond full scale and are clipped, as the output holds integers.
+        lufs: The integrated loudness that was set: less than asked for where the true peak allows no more. None if none
+            was asked for, or the output is silent or shorter than 0.4 s.
+        notes: Lines that say so: samples clipped, a loudness not reached.
     """
 
     seconds: float
     damage: str | None
+    clipped: int = 0
+    lufs: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Enhancer:
@@ -73,10 +89,15 @@ class Enhancer:
         segments: "overlap", or "paper" for the authors' own inference, by which published numbers came about.
         attenuation_limit_db: The most by which noise is turned down; the rest of the input is blended in. 0 leaves the
             input as it is, None sets no limit.
+        high_pass_hz: Cutoff of a filter that removes rumble after enhancement, 10 to 1,000 Hz; 80 leaves voices as they
+            are. It has linear phase and no delay. None filters nothing.
+        loudness_lufs: Integrated loudness of the output (EBU R 128), -60 to 0 LUFS; less where the true peak would
+            exceed -1 dBTP. None leaves the level as it is. Needs ``imse[av]``.
 
     Raises:
-        ImseError: Unknown names, unreadable weights, a limit below 0, `threads` that are not a whole number from 1 up.
-        ModuleNotFoundError: The engine needs a package that is not installed.
+        ImseError: Also a ValueError or a TypeError: unknown names, numbers out of range, arguments of another type.
+            Neither: unreadable weights.
+        ModuleNotFoundError: The engine, or `loudness_lufs`, needs a package that is not installed.
     """
 
     def __init__(
@@ -86,46 +107,50 @@ class Enhancer:
         threads: int = 1,
         segments: str = "overlap",
         attenuation_limit_db: float | None = None,
+        high_pass_hz: float | None = None,
+        loudness_lufs: float | None = None,
     ) -> None:
         if segments not in SEGMENTATIONS:
-            raise ImseError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
+            raise WrongValueError(f"unknown segments '{segments}': choose from {', '.join(SEGMENTATIONS)}")
         if attenuation_limit_db is not None:
             attenuation_limit_db = number_from_zero("attenuation_limit_db", attenuation_limit_db)
         self._segmentation = SEGMENTATIONS[segments]()
         self._levelling = None if segments == "paper" else Levelling()  # the authors' inference is left as it is
         # The share of the input that is blended into the output.
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
+        self._finishing = Finishing(high_pass_hz, loudness_lufs)
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Enhancer cannot be copied or pickled: make one in each process")
 
-    def enhance(self, x: NDArray[AnyFloat], sample_rate: int) -> NDArray[AnyFloat]:
+    def enhance(self, x: NDArray[Samples], sample_rate: int) -> NDArray[Samples]:
         """Enhance an array.
 
         Args:
-            x: Samples [samples] or [samples, channels] in float32 or float64, full scale at +-1 or any level.
+            x: Samples [samples] or [samples, channels]: float32 or float64, full scale at +-1 or any level; or uint8,
+                int16 or int32, whose full scale is that of WAV files, as `scipy.io.wavfile.read` gives them.
             sample_rate: In Hz, 8,000 to 192,000.
 
         Returns:
-            The enhanced signal, of x's shape and type.
+            The enhanced signal, of x's shape and type. Integers are rounded; a warning counts those that were clipped.
 
         Raises:
-            ImseError: Not such an array, NaN or infinite samples, or a rate out of range.
+            ImseError: Also a TypeError: x is no array of these types, `sample_rate` no whole number. Also a ValueError:
+                another shape, NaN or infinite samples, or a rate out of range.
         """
-        _check_array(x)
-        _check_rate(sample_rate)
-        if not np.isfinite(x).all():
-            raise ImseError("the array contains NaN or infinite samples")
-        signal = x[:, np.newaxis] if x.ndim == 1 else x
+        check_samples(x, MOST_CHANNELS)
+        sample_rate = _checked_rate(sample_rate)
+        signal = as_floats(x[:, np.newaxis] if x.ndim == 1 else x)
 
         def blocks() -> Iterator[Block]:
             for start in range(0, len(signal), sample_rate):
                 yield signal[start : start + sample_rate]
 
         level = _measure(blocks(), sample_rate, signal.shape[1])
-        enhanced = list(self._stream(blocks(), sample_rate, level))
-        return np.concatenate([signal[:0], *enhanced]).reshape(x.shape).astype(x.dtype, copy=False)
+        enhanced = list(self._filtered(blocks(), sample_rate, level))
+        gain = self._finishing.loudness(enhanced, sample_rate, signal.shape[1]).gain
+        return like(x, gain * np.concatenate([signal[:0], *enhanced]).reshape(x.shape))
 
     def enhance_file(
         self,
@@ -133,6 +158,7 @@ class Enhancer:
         target: str | Path,
         progress: Callable[[float, float], None] | None = None,
         cancelled: Event | None = None,
+        residual: str | Path | None = None,
     ) -> FileResult:
         """Enhance a file. The output appears whole or not at all, and replaces what was there.
 
@@ -144,22 +170,20 @@ class Enhancer:
             progress: Called again and again with the seconds of audio done, and those that there are: 0 as long as
                 that is not known.
             cancelled: To be set, by another thread, to end the work within seconds.
+            residual: A file to write what was taken away to, to listen to: the input minus the output, before the
+                loudness is set.
 
         Raises:
             OSError: A file that cannot be read or written.
-            ImseError: Not audio, NaN or infinite samples, or a format that cannot be written.
+            ImseError: Not audio, NaN or infinite samples, a format that cannot be written, or two outputs in one file.
             concurrent.futures.CancelledError: `cancelled` was set. There is no output.
         """
         source, target = Path(source), Path(target)
         with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
-            sample_rate = reader.info.sample_rate
-            _check_rate(sample_rate)
-            if reader.info.channels > MOST_CHANNELS:
-                raise UnsuitableSignalError(f"{reader.info.channels} channels; at most {MOST_CHANNELS} can be enhanced")
-            # Before the first pass, which may take a while.
-            check_extension(target)
-            if target != STDIO:
-                require_writable(target)
+            sample_rate = _checked_rate(reader.info.sample_rate)
+            _check_channels(reader.info.channels)
+            targets = [target] if residual is None else [target, Path(residual)]
+            _check_targets(targets)  # before the first pass, which may take a while
             done = 0
 
             def blocks() -> Iterator[Block]:
@@ -172,20 +196,42 @@ class Enhancer:
                         progress(done / sample_rate, reader.info.frames / sample_rate)
                     yield block
 
+            def counted(signal: Iterable[Block]) -> Iterator[Block]:
+                nonlocal done
+                for block in signal:
+                    done += len(block)
+                    yield block
+
             level = _measure(blocks(), sample_rate, reader.info.channels)
-            output = output_format_for(target, reader.info)
-            same = (output.format, output.subtype) == (reader.info.format, reader.info.subtype)
-            if self._kept == 1 and same and source != STDIO:
+            outputs = [output_format_for(path, reader.info) for path in targets]
+            same = (outputs[0].format, outputs[0].subtype) == (reader.info.format, reader.info.subtype)
+            if self._kept == 1 and self._finishing.is_none and residual is None and same and source != STDIO:
                 # Encoding a lossy format again would not leave it as it is.
                 with open_output(target) as copy, source.open("rb") as original:
                     shutil.copyfileobj(original, copy)
-                done = reader.info.frames
-            else:
-                with open_writer(target, output) as writer:
-                    for block in self._stream(blocks(), sample_rate, level):
-                        writer.write(block)
-                        done += len(block)
-            return FileResult(done / sample_rate, reader.damage)
+                return FileResult(reader.info.frames / sample_rate, reader.damage)
+            with ExitStack() as files:
+                writers = [_CountingWriter.opened(files, *file) for file in zip(targets, outputs, strict=True)]
+                signal: Iterable[Block] = counted(self._filtered(blocks(), sample_rate, level, *writers[1:]))
+                if self._finishing.needs_all:
+                    signal = files.enter_context(spooled(signal))
+                loudness = self._finishing.loudness(signal, sample_rate, reader.info.channels)
+                for block in signal:
+                    writers[0].write(loudness.gain * block)
+            notes = [*(writer.note for writer in writers), self._finishing.note(_name(target), loudness)]
+            clipped = sum(writer.clipped for writer in writers)
+            return FileResult(done / sample_rate, reader.damage, clipped, loudness.lufs, tuple(filter(None, notes)))
+
+    def _filtered(
+        self, blocks: Iterable[Block], sample_rate: int, level: _Level, residual: _CountingWriter | None = None
+    ) -> Iterator[Block]:
+        """Enhance a signal and do the first half of finishing; `residual` gets what was taken away."""
+        waiting = _Queue()
+        original = blocks if residual is None else waiting.tap(blocks)
+        for block in self._finishing.filtered(self._stream(original, sample_rate, level), sample_rate):
+            if residual is not None:
+                residual.write(waiting.take(len(block)) - block)
+            yield block
 
     def _stream(self, blocks: Iterable[Block], sample_rate: int, level: _Level) -> Iterator[Block]:
         """Enhance a signal whose level was measured, in blocks [samples, channels], to as many samples."""
@@ -234,13 +280,15 @@ class Enhancer:
             if not np.isfinite(enhanced.waveform).all():
                 raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
             waveform = enhanced.waveform / gain
+            guide = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
             if self._levelling:
+                waveform = follow_guide(noisy, waveform, guide)
                 # Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
-                waveform *= np.minimum(limiting_gain(noisy, waveform), limiting_gain(inputs[rows], waveform))
+                waveform *= limiting_gain([noisy, inputs[rows]], waveform)
             parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
+                parts[2, rows] = guide
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -252,6 +300,36 @@ class Enhancer:
         if self._kept:
             enhanced = self._kept * original + (1 - self._kept) * enhanced
         return enhanced
+
+
+class _CountingWriter:
+    """A writer that counts the samples that it clips.
+
+    Attributes:
+        clipped: Samples beyond full scale that were written as integers.
+    """
+
+    def __init__(self, writer: Writer, path: Path, output: AudioInfo) -> None:
+        self.clipped = 0
+        self._writer = writer
+        self._path = path
+        self._clips = holds_integers(output)
+
+    @classmethod
+    def opened(cls, files: ExitStack, path: Path, output: AudioInfo) -> _CountingWriter:
+        """A writer of a file that is complete when `files` are closed."""
+        return cls(files.enter_context(open_writer(path, output)), path, output)
+
+    @property
+    def note(self) -> str | None:
+        """A line about clipped samples, if there are any."""
+        return f"{_name(self._path)}: {self.clipped} samples beyond full scale were clipped" if self.clipped else None
+
+    def write(self, block: Block) -> None:
+        """See `Writer.write`."""
+        if self._clips:
+            self.clipped += count_clipped(block)
+        self._writer.write(block)
 
 
 class _Queue:
@@ -308,6 +386,10 @@ def _measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> _Level
     return _Level(samples, scale.astype(np.float32))
 
 
+def _name(target: Path) -> str:
+    return "standard output" if target == STDIO else str(target)
+
+
 @contextmanager
 def _errors_named(name: str) -> Iterator[None]:
     try:
@@ -316,21 +398,24 @@ def _errors_named(name: str) -> Iterator[None]:
         raise ImseError(f"{name}: {error}") from error
 
 
-def _check_rate(sample_rate: int) -> None:
+def _check_channels(channels: int) -> None:
+    if channels > MOST_CHANNELS:
+        raise UnsuitableSignalError(f"{channels} channels; at most {MOST_CHANNELS} can be enhanced")
+
+
+def _check_targets(targets: list[Path]) -> None:
+    for path in targets:
+        check_extension(path)
+        if path != STDIO:
+            require_writable(path)
+    if len({path if path == STDIO else path.resolve() for path in targets}) < len(targets):
+        raise ImseError(f"{targets[0]}: the output and what was taken away would be written to one file")
+
+
+def _checked_rate(sample_rate: int) -> int:
     sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UnsuitableSignalError(
             f"a sample rate of {sample_rate} Hz is out of range: {LOWEST_RATE} to {HIGHEST_RATE}"
         )
-
-
-def _check_array(x: NDArray[Any]) -> None:
-    if isinstance(x, np.ma.MaskedArray):
-        raise ImseError("x is a masked array, whose masked samples have no value; fill them first: x.filled(0)")
-    if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
-        kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-        raise ImseError(
-            f"samples must be a float32 or float64 array, not {kind}; integers are divided by full scale first"
-        )
-    if x.ndim not in (1, 2) or (x.ndim == 2 and not 1 <= x.shape[1] <= MOST_CHANNELS):
-        raise ImseError(f"the array must be [samples] or [samples, channels], not {list(x.shape)}")
+    return sample_rate

@@ -24,6 +24,14 @@ class ImseError(Exception):
     """Base of the errors that the command line prints in one line, without a traceback."""
 
 
+class WrongValueError(ImseError, ValueError):
+    """An argument of the right type whose value is none of those allowed."""
+
+
+class WrongTypeError(ImseError, TypeError):
+    """An argument of a type that is not allowed."""
+
+
 class UnsupportedWeightsError(ImseError):
     """Weights that an engine cannot run, but another one may."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -430,6 +430,20 @@ def test_damage_is_noted(tmp_path: Path) -> None:
         samples = np.concatenate(list(reader.blocks(5000)))
         assert np.isfinite(samples).all()
         assert "damaged or cut short" in str(reader.damage)
+
+
+def test_seeks_to_impossible_places_are_no_exceptions(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """FFmpeg asks for them in damaged files, and PyAV prints what is raised."""
+    from imse.audio.av_reader import AvReader
+
+    path = tmp_path / "a.caf"
+    soundfile.write(path, speechlike(3_000, 16_000), 16_000, "ALAC_16")
+    intact = path.read_bytes()
+    size = intact.index(b"pakt") + 4
+    path.write_bytes(intact[:size] + (2**63 - 2**8).to_bytes(8, "big") + intact[size + 8 :])
+    with suppress(ImseError):
+        list(AvReader(path, "a.caf").blocks(1_000))
+    assert capfd.readouterr().err == ""
 
 
 def test_every_pass_reads_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -298,6 +300,64 @@ def test_attenuation_limit_of_zero(tmp_path: Path, light_weights: Path, extensio
     )
     assert imse("enhance", source, "-o", target, "--weights", light_weights, "--attenuation-limit", "0").returncode == 0
     assert target.read_bytes() == source.read_bytes()
+
+
+def test_finishing(short: Path, small_weights: Path) -> None:
+    """What was taken away goes to a file, loudness that peaks do not allow is one line, and the exit code is 0."""
+    options = ("--weights", small_weights, "--high-pass", "80", "--loudness", "0")
+    result = imse("enhance", short.name, "-o", "out.wav", "--residual", "noise.wav", *options, cwd=short.parent)
+    assert result.returncode == 0
+    (line,) = error_lines(result)
+    assert re.fullmatch(
+        r"imse: out\.wav: loudness -\d+\.\d LUFS instead of 0, so that the true peak is not above -1 dBTP", line
+    )
+    assert soundfile.info(short.with_name("noise.wav")).frames == soundfile.info(short).frames
+
+
+def test_what_was_taken_away_mirrors_the_folder(tmp_path: Path, short: Path, small_weights: Path) -> None:
+    """Also inside the input, where it is not taken for another input the next time."""
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for place in (folder / "a.wav", folder / "sub" / "b.wav"):
+        shutil.copy(short, place)
+    residual = folder / "noise"
+    for output in ("out", "again"):
+        command = ("enhance", folder, "-o", tmp_path / output, "--weights", small_weights, "--overwrite")
+        assert imse(*command, "--residual", residual).returncode == 0
+        for root in (tmp_path / output, residual):
+            assert {file.relative_to(root) for file in root.rglob("*.*")} == {Path("a.wav"), Path("sub/b.wav")}
+
+
+def test_clipped_samples_are_counted_in_one_line(short: Path, small_weights: Path) -> None:
+    x, sample_rate = soundfile.read(short)
+    loud = short.with_name("loud.wav")
+    soundfile.write(loud, 4 * x / np.abs(x).max(), sample_rate, "FLOAT")
+    result = imse("enhance", loud.name, "-o", "out.flac", "--weights", small_weights, cwd=loud.parent)
+    assert result.returncode == 0
+    (line,) = error_lines(result)
+    assert re.fullmatch(r"imse: out\.flac: \d+ samples beyond full scale were clipped", line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--residual", "-"), "what was taken away cannot go to standard output; give --residual a file or a folder"),
+        (("--residual", "short.wav"), "short.wav: an input; what was taken away needs another place"),
+        (("--residual", "out.wav"), "out.wav: the output and what was taken away would be written to one file"),
+        (("--high-pass", "5"), "invalid value for '--high-pass': 5.0 is not in the range"),
+        (("--loudness", "16"), "invalid value for '--loudness': 16.0 is not in the range"),
+    ],
+)
+def test_finishing_that_cannot_be_done(
+    short: Path, small_weights: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    before = short.read_bytes()
+    command = ("enhance", "short.wav", "-o", "out.wav", "--weights", small_weights, "--overwrite")
+    result = imse(*command, *arguments, cwd=short.parent)
+    assert result.returncode != 0
+    assert error_lines(result)[0].startswith(f"imse: {message}")
+    assert list(short.parent.iterdir()) == [short]
+    assert short.read_bytes() == before
 
 
 def test_outputs_in_several_places(short: Path, light_weights: Path, tmp_path: Path) -> None:

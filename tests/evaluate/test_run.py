@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from multiprocessing import active_children
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from evaluate.material import noise, speech, write
+from evaluate.material import RATE, noise, speech, write
 from imse.errors import ImseError
 from imse.evaluate import evaluate
 from imse.evaluate.statistics import bootstrap
+from imse.evaluate.tables import notes
+from imse.evaluate.writers import write_csv, write_json
 
 CHEAP = ("ssnr_db", "llr", "level_db")
 NAMES = ("a", "b", "c", "d")
@@ -110,3 +117,54 @@ def test_a_process_that_dies_is_an_error_that_names_the_files(folders: Path) -> 
 
     with pytest.raises(ImseError, match=r"a process died, at one of these: .*noisy/"):
         evaluate(folders / "clean", folders / "noisy", measures=["pesq_nb"], jobs=2, progress=kill)
+
+
+@given(delay=st.integers(-800, 800), longer=st.integers(-800, 800), noisy=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_alignment_takes_out_any_delay_and_difference_of_length(delay: int, longer: int, noisy: bool) -> None:
+    """The part that both have is scored as if there had been no delay."""
+    clean = speech(1)
+    other = clean + noise(clean, 10) if noisy else clean
+    moved = np.concatenate([np.zeros(max(delay, 0)), other[max(-delay, 0) :], np.zeros(max(longer, 0))])
+    moved = moved[: len(moved) + min(longer, 0)]
+    with TemporaryDirectory() as name:
+        root = Path(name)
+        write(root / "clean", {"a.wav": clean})
+        write(root / "late", {"a.wav": moved})
+        aligned = evaluate(root / "clean", root / "late", measures=["si_sdr_db"], align=True)
+    [file] = aligned.enhanced[0].files
+    assert file.delay_samples == file.removed_samples == delay
+    assert file.cut_samples == max(-delay, 0) + max(0, RATE - max(-delay, 0) - (len(moved) - max(delay, 0)))
+    # With silence appended there is nothing to score beyond the clean file's end; what was cut is missing in both.
+    assert file.values["si_sdr_db"] == pytest.approx(10 if noisy else 75, abs=1 if noisy else 30)
+
+
+def test_alignment_is_said_and_asked_for(tmp_path: Path) -> None:
+    """Without it, a delay is counted as distortion; with it, what was removed is said everywhere."""
+    voice = speech(1, 0)
+    late = write(tmp_path / "late", {"a.wav": np.roll(voice, 37)[:-90]})
+    clean = write(tmp_path / "clean", {"a.wav": voice})
+    plain = evaluate(clean, late, measures=CHEAP)
+    assert plain.enhanced[0].files[0].removed_samples == 0
+    assert "most measures take a delay for distortion" in notes(plain)[-1]
+    aligned = evaluate(clean, late, measures=CHEAP, align=True, jobs=2)
+    assert aligned.enhanced[0].files[0].values["ssnr_db"] > plain.enhanced[0].files[0].values["ssnr_db"] + 10
+    delayed, cut = notes(aligned)[-2:]
+    assert delayed.endswith("(median of all 37 samples, most 37 samples or 2.31 ms: a); the delays were removed")
+    assert cut == "late: up to 127 samples at 16 kHz of a clean file have no counterpart and were not scored (a)"
+    write_json(aligned, tmp_path / "a.json")
+    write_csv(aligned, tmp_path / "a.csv")
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert document["aligned"] is True
+    assert document["enhanced"][0]["files"][0]["removed_samples"] == 37
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("late,a,,37,37,127,")
+
+
+def test_alignment_does_not_bridge_more_than_a_second(tmp_path: Path) -> None:
+    clean = write(tmp_path / "clean", {"a.wav": speech(2)})
+    short = write(tmp_path / "short", {"a.wav": speech(2)[: RATE - 1]})
+    with pytest.raises(ImseError, match=r"15999 samples, but .* has 32000$"):
+        evaluate(clean, short, align=True)
+    late = write(tmp_path / "late", {"a.wav": speech(2)[101:]})
+    with pytest.raises(ImseError, match="--align removes a delay of up to a second"):
+        evaluate(clean, late)

@@ -9,10 +9,10 @@
 //
 // TENSORS is a text file with the network's parameters: a name and its shape in each line. The exit code is 0 if all is
 // as it should be; otherwise a line on standard error says what is not.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -21,13 +21,14 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/architecture.h"
 #include "common/pool.h"
-#include "engine/api.h"
+#include "imse.h"
 
 using TrainingKernel = int(const int* sizes, const float* const* in, float* const* out) noexcept;
 
@@ -49,7 +50,7 @@ namespace {
 
 using Floats = std::vector<float>;
 
-constexpr int CHANNELS = 8, BLOCKS = 1, BINS = 256;
+constexpr int CHANNELS = 8, BLOCKS = 1;
 
 void expect(bool fine, const std::string& what) {
   if (!fine) throw std::runtime_error(what);
@@ -64,9 +65,9 @@ Floats random_floats(size_t count, unsigned seed) {
 }
 
 std::string instruction_set() {
-  char message[512] = "";
-  const char* name = imse_instruction_set(message, sizeof message);
-  expect(name != nullptr, message);
+  imse_error error{};
+  const char* name = imse_instruction_set(&error);
+  expect(name != nullptr, error.text);
   return name;
 }
 
@@ -94,62 +95,133 @@ std::vector<Tensor> read_tensors(const char* path) {
   return tensors;
 }
 
+// The content of a weights file.
+std::string weights_file(const std::vector<Tensor>& tensors) {
+  std::ostringstream header;
+  header << R"({"__metadata__":{"license":"MIT","imse.network":"{\"channels\":)" << CHANNELS << R"(,\"blocks\":)"
+         << BLOCKS << R"(,\"bins\":256,\"attention\":\"mala\",\"embedding\":\"idconv\"}"})";
+  std::string data;
+  for (const Tensor& tensor : tensors) {
+    header << R"(,")" << tensor.name << R"(":{"dtype":"F32","shape":[)";
+    for (size_t i = 0; i < tensor.shape.size(); i++) header << (i ? "," : "") << tensor.shape[i];
+    header << R"(],"data_offsets":[)" << data.size();
+    data.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
+    header << "," << data.size() << "]}";
+  }
+  header << "}";
+  const std::uint64_t length = header.str().size();
+  std::string size(sizeof length, '\0');
+  for (size_t i = 0; i < size.size(); i++) size[i] = static_cast<char>(length >> 8 * i);
+  return size + header.str() + data;
+}
+
 class Engine {
  public:
-  Engine(const std::vector<Tensor>& tensors, int threads) {
-    std::vector<const char*> names;
-    std::vector<const float*> values;
-    std::vector<int> ranks;
-    std::vector<std::int64_t> shapes;
-    for (const Tensor& tensor : tensors) {
-      names.push_back(tensor.name.c_str());
-      values.push_back(tensor.values.data());
-      ranks.push_back(static_cast<int>(tensor.shape.size()));
-      shapes.insert(shapes.end(), tensor.shape.begin(), tensor.shape.end());
-    }
-    network_ = imse_open(CHANNELS, BLOCKS, BINS, threads, static_cast<int>(tensors.size()), names.data(), values.data(),
-                         ranks.data(), shapes.data(), message_, sizeof message_);
-    if (!network_) throw std::runtime_error(message_);
+  Engine(const std::string& file, int threads) {
+    imse_error error{};
+    network_ = imse_open(file.data(), file.size(), threads, &error);
+    if (!network_) throw std::runtime_error(error.text);
   }
+  Engine(const std::vector<Tensor>& tensors, int threads) : Engine(weights_file(tensors), threads) {}
   ~Engine() { imse_close(network_); }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  imse_network* network() const { return network_; }
+
   // Magnitude, real and imaginary part, one behind the other.
   Floats run(int frames) const {
-    const size_t size = static_cast<size_t>(frames) * BINS;
+    const size_t size = static_cast<size_t>(frames) * IMSE_BINS;
     const Floats magnitude = random_floats(size, frames), phase = random_floats(size, frames + 1);
     Floats enhanced(size), real(size), imag(size);
-    char message[512] = "";
-    const int failed = imse_run(network_, magnitude.data(), phase.data(), frames, enhanced.data(), real.data(),
-                                imag.data(), message, sizeof message);
-    if (failed) throw std::runtime_error(message);
+    expect_fine([&](imse_error* error) {
+      return imse_run_spectrum(network_, magnitude.data(), phase.data(), frames, enhanced.data(), real.data(),
+                               imag.data(), error);
+    });
     enhanced.insert(enhanced.end(), real.begin(), real.end());
     enhanced.insert(enhanced.end(), imag.begin(), imag.end());
     return enhanced;
   }
 
+  Floats run_waveform(size_t samples) const {
+    const Floats noisy = random_floats(samples, static_cast<unsigned>(samples));
+    Floats enhanced(samples), before(IMSE_BINS * (1 + samples / IMSE_HOP)), after(before);
+    expect_fine([&](imse_error* error) {
+      return imse_run_waveform(network_, noisy.data(), samples, enhanced.data(), before.data(), after.data(), error);
+    });
+    return enhanced;
+  }
+
+  Floats enhance(size_t samples) const {
+    const Floats noisy = random_floats(samples, 1);
+    Floats enhanced(samples);
+    expect_fine(
+        [&](imse_error* error) { return imse_enhance(network_, noisy.data(), samples, 30, enhanced.data(), error); });
+    return enhanced;
+  }
+
+  Floats segment(size_t samples) const {
+    const Floats noisy = random_floats(samples, static_cast<unsigned>(samples));
+    Floats enhanced(2 * samples);
+    expect_fine([&](imse_error* error) {
+      return imse_enhance_segment(network_, noisy.data(), samples, enhanced.data(), enhanced.data() + samples, error);
+    });
+    return enhanced;
+  }
+
+  // A signal in blocks of a length that varies.
+  Floats stream(size_t samples, const imse_stream_settings& settings, unsigned seed) const {
+    const Floats noisy = random_floats(samples, 1);
+    std::mt19937 generator(seed);
+    imse_error error{};
+    imse_stream* stream = imse_stream_open(network_, &settings, &error);
+    expect(stream != nullptr, error.text);
+    const size_t latency = imse_stream_latency(stream);
+    Floats all;
+    size_t written = 0;
+    for (size_t at = 0; at < samples;) {
+      const size_t block = std::min<size_t>(samples - at, generator() % 900);
+      Floats enhanced(block + latency);
+      const Floats exactly(noisy.begin() + static_cast<long>(at), noisy.begin() + static_cast<long>(at + block));
+      expect(!imse_stream_feed(stream, exactly.data(), block, enhanced.data(), &written, &error), error.text);
+      all.insert(all.end(), enhanced.begin(), enhanced.begin() + static_cast<long>(written));
+      at += block;
+      expect(all.size() + latency >= at && all.size() <= at, "a stream is not as late as it says");
+    }
+    Floats enhanced(latency);
+    expect(!imse_stream_flush(stream, enhanced.data(), &written, &error), error.text);
+    all.insert(all.end(), enhanced.begin(), enhanced.begin() + static_cast<long>(written));
+    imse_stream_close(stream);
+    expect(all.size() == samples, "a stream changes the length");
+    return all;
+  }
+
   // For what is not read before an error.
-  std::string message_of_run(int frames) const {
+  std::string message_of_run(size_t frames) const {
     float nothing = 0;
-    char message[512] = "";
-    const int failed =
-        imse_run(network_, &nothing, &nothing, frames, &nothing, &nothing, &nothing, message, sizeof message);
-    return failed ? message : "no error";
+    imse_error error{};
+    const int failed = imse_run_spectrum(network_, &nothing, &nothing, frames, &nothing, &nothing, &nothing, &error);
+    return failed ? error.text : "no error";
   }
 
  private:
-  void* network_;
-  char message_[512] = "";
+  template <class Call>
+  static void expect_fine(const Call& call) {
+    imse_error error{};
+    if (call(&error) != IMSE_OK) throw std::runtime_error(error.text);
+  }
+
+  imse_network* network_;
 };
 
 void expect_message(const std::string& found, const std::string& expected) {
   expect(found.find(expected) != std::string::npos, "'" + found + "' instead of '" + expected + "'");
 }
 
-void expect_refused(const std::vector<Tensor>& tensors, const std::string& message) {
+template <class Weights>
+void expect_refused(const Weights& weights, const std::string& message) {
   try {
-    const Engine engine(tensors, 1);
+    const Engine engine(weights, 1);
   } catch (const std::runtime_error& error) {
     return expect_message(error.what(), message);
   }
@@ -164,14 +236,13 @@ void damaged_weights(const std::vector<Tensor>& tensors) {
   changed.push_back({"more", {1}, {1.0f}});
   expect_refused(changed, "unexpected tensor 'more'");
   changed.back() = tensors[0];
-  expect_refused(changed, "two tensors '" + tensors[0].name + "'");
+  expect_refused(changed, "not a safetensors file, or a damaged one");
   for (size_t i = 0; i < tensors.size(); i += 11) {
-    changed = tensors;
-    changed[i].shape[0]--;
-    expect_refused(changed, "tensor '" + tensors[i].name + "' is [");
     changed = tensors;
     changed[i].shape.push_back(1);
     expect_refused(changed, "tensor '" + tensors[i].name + "' is [");
+    changed[i].shape.back() = 2;
+    expect_refused(changed, "a tensor of another size than its shape");
     changed = tensors;
     changed[i].values.back() = i % 2 ? NAN : INFINITY;
     expect_refused(changed, "tensor '" + tensors[i].name + "' has a value that is not finite");
@@ -180,10 +251,32 @@ void damaged_weights(const std::vector<Tensor>& tensors) {
   }
 }
 
+// Cut at any place, or with some bytes changed, mostly of the header: refused or run, with nothing read outside of it.
+void damaged_files(const std::string& file, int count) {
+  std::mt19937 generator(1);
+  const size_t header = file.find("\"}") + 4000;
+  for (int i = 0; i < count; i++) {
+    std::string changed = file;
+    if (i % 4 == 0) changed.resize(generator() % (i % 8 ? file.size() : header));
+    for (unsigned changes = generator() % 4; changes && !changed.empty(); changes--) {
+      const size_t at = generator() % std::min(changed.size(), i % 5 ? header : file.size());
+      const std::string_view likely = "0123456789{}[]\",:-\\";
+      changed[at] = generator() % 2 ? likely[generator() % likely.size()] : static_cast<char>(generator());
+    }
+    // Bytes that are exactly as long, so that reading beyond them is noticed.
+    const std::vector<char> exactly(changed.begin(), changed.end());
+    imse_error error{};
+    imse_network* network = imse_open(exactly.data(), exactly.size(), 1, &error);
+    expect(network || error.text[0], "refused without a reason");
+    imse_close(network);
+  }
+}
+
 // Every length in steps of `step`, each with some number of threads.
 void engine(const std::vector<Tensor>& tensors, int step) {
+  const std::string file = weights_file(tensors);
   for (int threads = 1; threads <= 4; threads++) {
-    const Engine engine(tensors, threads);
+    const Engine engine(file, threads);
     for (int i = 0; i < 50; i += step) {
       const int frames = i % 2 ? 1 + i / 2 : 50 - i / 2;  // long and short ones in turn
       if (frames % 4 + 1 != threads) continue;
@@ -208,7 +301,19 @@ void engine(const std::vector<Tensor>& tensors, int step) {
     });
   for (std::thread& user : users) user.join();
   expect(wrong == 0, "users of one network change each other's results");
+
+  for (const size_t samples : {1, 2, 99, 255, 256, 510, 1601})
+    for (const float value : shared.run_waveform(samples)) expect(std::isfinite(value), "a sample that is not finite");
+  for (const float value : shared.enhance(3)) expect(std::isfinite(value), "a sample that is not finite");
+  for (const size_t samples : {IMSE_SHORTEST_SEGMENT, 3333})
+    for (const float value : shared.segment(samples)) expect(std::isfinite(value), "a sample that is not finite");
+  for (const int rate : {8000, 16000, 44100})
+    for (const size_t samples : {1, 250, rate / 5}) {
+      const imse_stream_settings settings{rate, 2400, 640, 300, 256, 20};
+      expect(shared.stream(samples, settings, 1) == shared.stream(samples, settings, 2), "blocks change a stream");
+    }
   damaged_weights(tensors);
+  damaged_files(file, 600 / step);
 }
 
 // ---- Training ----

@@ -16,7 +16,17 @@ from imse.nn import IMSE, NetworkConfig
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_compiler() is None, reason="needs a C++ compiler")]
 
 _DRIVER = Path(__file__).with_name("driver.cpp")
-_FLAGS = ("-std=c++17", "-O1", "-g1", "-fno-math-errno", "-pthread", f"-I{SOURCES}", *WARNINGS, "-Werror")
+_FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-g1",
+    "-fno-math-errno",
+    "-pthread",
+    f"-I{SOURCES}",
+    f"-I{SOURCES / 'include'}",
+    *WARNINGS,
+    "-Werror",
+)
 # What the address sanitizer finds by itself is not compiled in twice: that would take three times as long.
 _ADDRESS = (
     "-fsanitize=address,undefined",
@@ -39,7 +49,7 @@ def compile_driver(folder: Path, sanitizer: tuple[str, ...], instruction_sets: l
     compiler = find_compiler()
     assert compiler is not None
     (folder / "empty.cpp").write_text("int main() {}")
-    trial = [compiler, *sanitizer, str(folder / "empty.cpp"), "-o", str(folder / "empty")]
+    trial = [*compiler, *sanitizer, str(folder / "empty.cpp"), "-o", str(folder / "empty")]
     if subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip(f"the compiler has no {sanitizer[0]}")
     all_kernels = ("-DALL_KERNELS",) if len(instruction_sets) > 1 else ()
@@ -49,13 +59,13 @@ def compile_driver(folder: Path, sanitizer: tuple[str, ...], instruction_sets: l
     def compile_unit(number: int) -> str:
         source, own_flags = units[number]
         target = str(folder / f"{number}.o")
-        run([compiler, *_FLAGS, *sanitizer, *own_flags, "-c", str(source), "-o", target])
+        run([*compiler, *_FLAGS, *sanitizer, *own_flags, "-c", str(source), "-o", target])
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compile_unit, range(len(units))))
     program = folder / "driver"
-    run([compiler, "-pthread", *sanitizer, *objects, "-o", str(program)])
+    run([*compiler, "-pthread", *sanitizer, *objects, "-o", str(program)])
     return program
 
 

@@ -31,7 +31,7 @@ def test_the_header_has_the_speeds_of_the_rotary_embedding(tmp_path: Path) -> No
         f'#include "{HEADER}"\n#include <cstdio>\n'
         'int main() { for (float speed : imse::ROTARY_SPEEDS) std::printf("%.9g ", speed); }\n'
     )
-    subprocess.run([str(find_compiler()), "-std=c++17", str(source), "-o", str(program)], check=True)
+    subprocess.run([*(find_compiler() or ()), "-std=c++17", str(source), "-o", str(program)], check=True)
     printed = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
     in_cpp = np.array(printed.split(), np.float32)
     np.testing.assert_array_equal(in_cpp, rotary_speeds(constants.HEAD_SIZE).numpy())

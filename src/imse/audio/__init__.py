@@ -6,7 +6,7 @@ interface (`interface.py`).
 """
 
 from imse.audio.files import ENHANCED_SUFFIX, find_audio, is_audio
-from imse.audio.formats import SNDFILE_EXTENSIONS, output_format_for
+from imse.audio.formats import SNDFILE_EXTENSIONS, holds_integers, output_format_for
 from imse.audio.interface import AudioInfo, Block, Reader, Writer
 from imse.audio.opening import open_output, open_reader, open_writer
 from imse.audio.stdio import STDIO
@@ -20,6 +20,7 @@ __all__ = [
     "Reader",
     "Writer",
     "find_audio",
+    "holds_integers",
     "is_audio",
     "open_output",
     "open_reader",

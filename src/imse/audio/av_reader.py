@@ -5,7 +5,10 @@ Imported only for files that need it: PyAV is the extra ``imse[av]``.
 
 from __future__ import annotations
 
+import errno
+import io
 import math
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -85,6 +88,16 @@ class AvReader(Reader):
             raise ImseError(f"{self._name}: cannot be read ({str(error.strerror).lower()})") from error
 
 
+class _File(io.BufferedReader):
+    """A file for FFmpeg, which seeks to impossible places in damaged ones: PyAV would print an exception."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL  # as FFmpeg's own functions say it
+
+
 @contextmanager
 def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]]:
     """A media file and its first audio stream.
@@ -95,7 +108,7 @@ def opened(path: Path, name: str) -> Iterator[tuple[InputContainer, AudioStream]
     """
     with ExitStack() as resources:
         # Opened here: of a name such as 10:30.m4a, FFmpeg would take the beginning for a protocol.
-        file = resources.enter_context(path.open("rb"))
+        file = resources.enter_context(_File(io.FileIO(path)))
         try:
             container = av.open(file, mode="r", options=_NO_PROTOCOLS, metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:

@@ -42,6 +42,7 @@ _CONTAINERS = {
 }  # fmt: skip
 _MPEG4_CODECS = frozenset({"aac", "alac", "ac3", "eac3"})
 _PCM_CODECS = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le"})
+_AV_INTEGERS = _PCM_CODECS - {"pcm_f32le"} | {"alac", "flac"}
 # Extension: the muxer of FFmpeg, and the codecs we write with it, the default first.
 _AV_CONTAINERS = {
     ".m4a": ("mp4", "aac", frozenset({"aac", "alac", "ac3"})),
@@ -143,6 +144,11 @@ def output_format_for(path: Path, info: AudioInfo) -> AudioInfo:
     endian = info.endian if container == info.format else "FILE"
     bit_rate = info.bit_rate if subtype == info.subtype else None
     return replace(info, format=container, subtype=subtype, extension=extension, endian=endian, bit_rate=bit_rate)
+
+
+def holds_integers(info: AudioInfo) -> bool:
+    """Whether samples beyond full scale are clipped when they are written: not in floats, nor in lossy encodings."""
+    return info.subtype in BITS or info.subtype in _AV_INTEGERS
 
 
 def bytes_per_frame(info: AudioInfo) -> int:

@@ -17,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from imse.audio import bitrate
+from imse.audio.c_stderr import quiet_in_c
 from imse.audio.callbacks import CallbackFile, interrupts_deferred
 from imse.audio.formats import BITS, SIZE_LIMIT, SIZE_LIMITED, bytes_per_frame
 from imse.audio.interface import AudioInfo, Block, Reader
@@ -149,7 +150,8 @@ class SndfileReader(Reader):
             try:
                 while True:
                     buffer = np.full((_FRAMES_PER_CALL, self.info.channels), np.nan, dtype)
-                    block = file.read(out=buffer)
+                    with quiet_in_c():
+                        block = file.read(out=buffer)
                     if not len(block):
                         return
                     frames += len(block)
@@ -236,11 +238,11 @@ class SndfileWriter:
 
 
 def _opened(path: Path, name: str, part: range | None = None) -> soundfile.SoundFile:
+    # soundfile itself cannot encode a name whose bytes are not UTF-8.
+    source = PartOfFile(path, part) if part is not None else os.fsencode(path) if os.name == "posix" else path
     try:
-        if part is not None:
-            return _Sequential(PartOfFile(path, part))
-        # soundfile itself cannot encode a name whose bytes are not UTF-8.
-        return _Sequential(os.fsencode(path) if os.name == "posix" else path)
+        with quiet_in_c():
+            return _Sequential(source)
     except soundfile.LibsndfileError as error:
         raise NotSoundError(f"{name}: not audio that can be read ({_reason(error)})") from error
     except TypeError as error:  # .raw: soundfile asks what is in it

@@ -23,10 +23,22 @@ from imse.errors import ImseError, describe, printable
 
 @dataclass(frozen=True)
 class Task:
-    """One file to enhance."""
+    """One file to enhance.
+
+    Attributes:
+        source: The input.
+        target: The output.
+        residual: Where to write what was taken away.
+    """
 
     source: Path
     target: Path
+    residual: Path | None = None
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The files that come of it."""
+        return (self.target,) if self.residual is None else (self.target, self.residual)
 
 
 @dataclass
@@ -49,7 +61,11 @@ class Outcome:
 
 
 def find_tasks(
-    inputs: Sequence[Path], output: Path | None, on_error: Callable[[OSError], None], into_folder: bool = False
+    inputs: Sequence[Path],
+    output: Path | None,
+    on_error: Callable[[OSError], None],
+    into_folder: bool = False,
+    residual: Path | None = None,
 ) -> list[Task]:
     """What is to be read, and where each result goes.
 
@@ -58,29 +74,36 @@ def find_tasks(
         output: A file, a folder, or None for places beside the inputs.
         on_error: Called with the error of a folder that cannot be read, which is then passed over.
         into_folder: Whether the output is a folder, whatever its name.
+        residual: A file or a folder for what is taken away, or None.
 
     Raises:
         ImseError: A folder without audio, two inputs with one output, or an output that does not fit the inputs.
     """
+    if residual == STDIO:
+        raise ImseError("what was taken away cannot go to standard output; give --residual a file or a folder")
+    several = len(inputs) > 1 or inputs[0].is_dir()
     if output is not None and output != STDIO and not into_folder:
-        several = len(inputs) > 1 or inputs[0].is_dir()
         if several and is_audio(output) and not output.is_dir():
             what = "several inputs go" if len(inputs) > 1 else "the output of a folder goes"
             raise ImseError(f"{output}: the name of a file, but {what} to a folder: -o {output.stem}/")
-        # A name without an extension cannot be an audio file, whose format is told by it.
-        into_folder = several or output.is_dir() or not output.suffix
-    tasks = [task for path in inputs for task in _tasks_of(path, output, into_folder, on_error)]
+        into_folder = _is_folder(output)
+    into_folder = into_folder or several
+    tasks = [task for path in inputs for task in _tasks_of(path, output, residual, into_folder, on_error)]
+    sources = {task.source.resolve() for task in tasks}
     by_target: dict[Path, Task] = {}
     for task in tasks:
-        other = by_target.setdefault(task.target, task)
-        if other.source != task.source:
-            raise ImseError(f"{task.target}: both {other.source} and {task.source} would be written there")
-    return list(by_target.values())
+        for path in task.written:
+            other = by_target.setdefault(path, task)
+            if other.source != task.source:
+                raise ImseError(f"{path}: both {other.source} and {task.source} would be written there")
+        if task.residual is not None and task.residual.resolve() in sources:
+            raise ImseError(f"{task.residual}: an input; what was taken away needs another place")
+    return list({task.target: task for task in by_target.values()}.values())
 
 
 def without_existing(tasks: list[Task]) -> list[Task]:
-    """The tasks whose output is not there yet."""
-    return [task for task in tasks if task.target == STDIO or not task.target.exists()]
+    """The tasks of whose output nothing is there yet."""
+    return [task for task in tasks if not any(path != STDIO and path.exists() for path in task.written)]
 
 
 def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Outcome:
@@ -99,15 +122,16 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
         with closing(_results(work, tasks, jobs, cancelled)) as results:
             for task, result in results:
                 try:
-                    seconds, message = result()
+                    done = result()
                 except (ImseError, OSError, ModuleNotFoundError) as error:
                     outcome.failed += 1
-                    message = describe(error) if len(tasks) == 1 else _with_name(describe(error), task)
+                    messages = [describe(error) if len(tasks) == 1 else _with_name(describe(error), task)]
                 else:
                     outcome.done += 1
-                    outcome.damaged += message is not None
-                    outcome.seconds += seconds
-                if message:
+                    outcome.damaged += done.damage is not None
+                    outcome.seconds += done.seconds
+                    messages = [*filter(None, [done.damage]), *done.notes]
+                for message in messages:
                     bars.print(f"imse: {printable(message)}")
     return outcome
 
@@ -140,36 +164,53 @@ def _with_name(message: str, task: Task) -> str:
 
 
 def _tasks_of(
-    path: Path, output: Path | None, into_folder: bool, on_error: Callable[[OSError], None]
+    path: Path, output: Path | None, residual: Path | None, into_folder: bool, on_error: Callable[[OSError], None]
 ) -> Iterator[Task]:
-    if path == STDIO:
-        if output is None:
-            raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
-        yield Task(path, output)
-    elif path.is_dir():
-        if output == STDIO:
-            raise ImseError(f"{path}: a folder cannot go to standard output; give a folder with -o")
-        named = path if path.name.strip(".") else path.resolve()
-        root = output or named.with_name(named.name + ENHANCED_SUFFIX)
+    if path == STDIO and output is None:
+        raise ImseError("what comes from standard input needs an output: -o FILE, or -o - for standard output")
+    if path == STDIO or not path.is_dir():
+        place = _beside(path) if output is None else _place(path, output, into_folder)
+        yield Task(path, place, residual and _place(path, residual, into_folder or _is_folder(residual)))
+        return
+    if output == STDIO:
+        raise ImseError(f"{path}: a folder cannot go to standard output; give a folder with -o")
+    named = path if path.name.strip(".") else path.resolve()
+    root = output or named.with_name(named.name + ENHANCED_SUFFIX)
+    roots = (root,) if residual is None else (root, residual)
+    for file in _recordings(path, roots, on_error):
+        inside = file.relative_to(path)
+        yield Task(file, root / inside, residual and residual / inside)
+
+
+def _recordings(path: Path, roots: tuple[Path, ...], on_error: Callable[[OSError], None]) -> list[Path]:
+    """The files to enhance in a folder whose results go to other folders.
+
+    Results of an earlier run are none: those beside their originals, and all in `roots` that lie inside.
+    """
+    inside = []
+    for root in roots:
         if root.is_file():
             raise ImseError(f"{root}: a file, but the output of a folder is a folder")
-        # Results of an earlier run are no inputs: those beside their originals, and all of OUT if it lies inside.
-        inside = path.resolve() in root.resolve().parents
-        found = [
-            file
-            for file in find_audio(path, on_error)
-            if not _is_result(file) and not (inside and Path(os.path.realpath(file)).is_relative_to(root.resolve()))
-        ]
-        if not found:
-            raise ImseError(f"{path}: no audio files in this folder")
-        for file in found:
-            yield Task(file, root / file.relative_to(path))
-    elif output is None:
-        yield Task(path, _beside(path))
-    elif into_folder:
-        yield Task(path, output / path.name)
-    else:
-        yield Task(path, output)
+        if path.resolve() in root.resolve().parents:
+            inside.append(root.resolve())
+    found = [
+        file
+        for file in find_audio(path, on_error)
+        if not _is_result(file) and not any(Path(os.path.realpath(file)).is_relative_to(root) for root in inside)
+    ]
+    if not found:
+        raise ImseError(f"{path}: no audio files in this folder")
+    return found
+
+
+def _place(path: Path, output: Path, into_folder: bool) -> Path:
+    """Where the result of a file goes."""
+    return output / path.name if into_folder and STDIO not in (path, output) else output
+
+
+def _is_folder(output: Path) -> bool:
+    """Whether an output is a folder: an audio file has an extension, which tells its format."""
+    return output.is_dir() or not output.suffix
 
 
 def _beside(path: Path) -> Path:
@@ -189,11 +230,13 @@ def _common(tasks: list[Task]) -> str | Path:
 
 def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cancelled: threading.Event) -> FileResult:
     try:
-        refuse_existing(task.target, overwrite or task.target == STDIO)
+        for path in task.written:
+            refuse_existing(path, overwrite or path == STDIO)
         extension = task.source.suffix.lower()
         if extension == task.target.suffix.lower() and extension in AV_EXTENSIONS and not is_written(task.target):
             raise ImseError(f"{task.source}: cannot write {extension} files; enhance it alone, with -o NAME.wav")
-        return enhancer.enhance_file(task.source, task.target, partial(bars.update, task.source), cancelled)
+        progress = partial(bars.update, task.source)
+        return enhancer.enhance_file(task.source, task.target, progress, cancelled, task.residual)
     except MemoryError:
         raise ImseError(f"{task.source}: not enough memory") from None
     finally:

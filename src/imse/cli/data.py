@@ -102,12 +102,10 @@ def manifest(
     """
     from rich.progress import Progress
 
-    from imse.atomic_write import require_writable
-    from imse.cli.output import refuse_existing
+    from imse.cli.output import check_output
     from imse.train import table
 
-    refuse_existing(output, overwrite)
-    require_writable(output)
+    check_output(output, overwrite)
     with Progress(transient=True) as bar:
         tasks = bar.add_task("speech"), bar.add_task("noise")
         voices = table.scan(

@@ -14,6 +14,7 @@ import click
 from imse.cli.output import overwrite_option
 from imse.engine import AUTO, ENGINES, describe_engines
 from imse.errors import ImseError, counted, describe, printable
+from imse.finish.finishing import HIGHEST_HZ, LOUDEST_LUFS, LOWEST_HZ, QUIETEST_LUFS, TRUE_PEAK_LIMIT_DB
 from imse.processors import processors
 from imse.weights import DEFAULT
 
@@ -55,6 +56,25 @@ if TYPE_CHECKING:
     help="Turn noise down by this many dB at most; 0 changes nothing.",
 )
 @click.option(
+    "--high-pass",
+    type=click.FloatRange(LOWEST_HZ, HIGHEST_HZ),
+    metavar="HZ",
+    help="Remove rumble below this frequency; 80 leaves voices as they are.",
+)
+@click.option(
+    "--loudness",
+    type=click.FloatRange(QUIETEST_LUFS, LOUDEST_LUFS),
+    metavar="LUFS",
+    help="Bring each file to this integrated loudness, as -16 for podcasts and -23 for broadcasting, or as near as a "
+    f"true peak of {TRUE_PEAK_LIMIT_DB:g} dBTP allows. Needs imse[av].",
+)
+@click.option(
+    "--residual",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Write what was taken away, too, to listen to: a file for one input file, else a folder.",
+)
+@click.option(
     "--segments",
     type=click.Choice(["overlap", "paper"]),
     default="overlap",
@@ -70,6 +90,9 @@ def enhance(
     threads: int | None,
     jobs: int | None,
     attenuation_limit: float | None,
+    high_pass: float | None,
+    loudness: float | None,
+    residual: Path | None,
     segments: Literal["overlap", "paper"],
     overwrite: bool,
     skip_existing: bool,
@@ -87,6 +110,7 @@ def enhance(
     imse enhance noisy.wav               writes noisy.enhanced.wav
     imse enhance recordings -o clean     mirrors the folder's tree under clean/
     imse enhance talk.mp4 --attenuation-limit 12
+    imse enhance talk.wav --high-pass 80 --loudness -16 --residual noise.wav
     sox in.wav -t wav - | imse enhance - -o - | aplay
     """  # noqa: D301 - the escape tells the help to keep the lines of the examples
     from imse.audio import STDIO
@@ -103,7 +127,7 @@ def enhance(
 
     # What ends in a slash is a folder, and a Path forgets the slash.
     into_folder = output is not None and output.endswith(("/", os.sep))
-    found = find_tasks(inputs, None if output is None else Path(output), report, into_folder)
+    found = find_tasks(inputs, None if output is None else Path(output), report, into_folder, residual)
     to_stdout = STDIO in (task.target for task in found)
     # One file alone is refused by its own line.
     tasks = without_existing(found) if skip_existing or (len(found) > 1 and not overwrite) else found
@@ -115,7 +139,7 @@ def enhance(
     if tasks:
         jobs = min(jobs or max(1, processors() // (threads or 1)), len(tasks))
         threads = threads or max(1, processors() // jobs)
-        enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit)
+        enhancer = Enhancer(weights, engine, threads, segments, attenuation_limit, high_pass, loudness)
         started = time.perf_counter()
         try:
             outcome = run(enhancer, tasks, jobs, overwrite)

@@ -33,6 +33,9 @@ _path = click.Path(path_type=Path)
 @click.option(
     "--measures", metavar="NAME,...", show_default="all", help="Measures to compute, such as pesq_wb,stoi,csig."
 )
+@click.option(
+    "--align", is_flag=True, help="Remove each file's delay to its clean one before scoring, up to one second."
+)
 @click.option("--csv", type=_path, metavar="FILE", help="Write the scores of every file as CSV.")
 @click.option("--json", type=_path, metavar="FILE", help="Write all results as JSON.")
 @click.option("--report", type=_path, metavar="FILE", help="Write one HTML page with plots and players.")
@@ -46,6 +49,7 @@ def evaluate(
     noisy: Path | None,
     index: Path | None,
     measures: str | None,
+    align: bool,
     csv: Path | None,
     json: Path | None,
     report: Path | None,
@@ -77,6 +81,7 @@ def evaluate(
             noisy,
             index=index,
             measures=None if measures is None else [name.strip() for name in measures.split(",")],
+            align=align,
             jobs=jobs or processors(),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -9,7 +9,7 @@ import numpy as np
 from imse.evaluate.frames import Float64s
 from imse.signal.spectrum import SAMPLE_RATE
 
-_LONGEST = SAMPLE_RATE
+LONGEST_DELAY = SAMPLE_RATE
 
 
 def delay(clean: Float64s, other: Float64s) -> int | None:
@@ -28,13 +28,26 @@ def delay(clean: Float64s, other: Float64s) -> int | None:
     length = 1 << (len(clean) + len(other) - 1).bit_length()
     spectrum = np.fft.rfft(other, length) * np.conj(np.fft.rfft(clean, length))
     correlation = np.abs(np.fft.irfft(spectrum, length))
-    reach = min(_LONGEST, len(clean) - 1)
+    reach = min(LONGEST_DELAY, len(clean) - 1)
     lags = np.arange(-reach, reach + 1)
     return int(lags[np.argmax(correlation[lags])])
 
 
-def describe_delays(delays: Mapping[str, int | None]) -> str:
-    """One sentence on the delays in samples of files by name."""
+def remove_delay(clean: Float64s, other: Float64s, samples: int) -> tuple[Float64s, Float64s]:
+    """Both signals without what has no counterpart: after a delay is removed, and at the end of the longer one.
+
+    Args:
+        clean: [samples] at 16 kHz.
+        other: [samples], of any length.
+        samples: Samples by which `other` comes after `clean`, negative if before.
+    """
+    clean, other = clean[max(-samples, 0) :], other[max(samples, 0) :]
+    length = min(len(clean), len(other))
+    return clean[:length], other[:length]
+
+
+def describe_delays(delays: Mapping[str, int | None], removed: bool) -> str:
+    """One sentence on the delays in samples of files by name, and on whether they were removed before scoring."""
     measured = {name: samples for name, samples in delays.items() if samples is not None}
     late = {name: samples for name, samples in measured.items() if samples}
     if not measured:
@@ -46,5 +59,6 @@ def describe_delays(delays: Mapping[str, int | None]) -> str:
     median = np.median(list(measured.values()))
     return (
         f"{len(late)} of {len(measured)} files are delayed (median of all {median:g} samples, "
-        f"most {late[name]} samples or {milliseconds:.2f} ms: {name}); most measures take a delay for distortion"
+        f"most {late[name]} samples or {milliseconds:.2f} ms: {name}); "
+        + ("the delays were removed" if removed else "most measures take a delay for distortion")
     )

@@ -43,7 +43,13 @@ class Pair:
         return (self.noisy, *self.enhanced) if self.noisy else self.enhanced
 
 
-def find_pairs(clean: Path, enhanced: Sequence[Path], noisy: Path | None, index: Path | None) -> tuple[Pair, ...]:
+def find_pairs(
+    clean: Path,
+    enhanced: Sequence[Path],
+    noisy: Path | None,
+    index: Path | None,
+    tolerance: int = LENGTH_TOLERANCE,
+) -> tuple[Pair, ...]:
     """Match the recordings of all folders by name, sorted by name.
 
     Args:
@@ -51,6 +57,7 @@ def find_pairs(clean: Path, enhanced: Sequence[Path], noisy: Path | None, index:
         enhanced: Folders of enhanced recordings.
         noisy: Folder of the noisy recordings.
         index: Tab-separated table with the columns `id` and `snr_db`.
+        tolerance: Largest difference of length to the clean file, in samples at 16 kHz.
 
     Raises:
         EvaluationError: A file without partner, with another rate or length than its clean partner's, or unreadable;
@@ -66,7 +73,7 @@ def find_pairs(clean: Path, enhanced: Sequence[Path], noisy: Path | None, index:
         Pair(name, path, tuple(files[name] for files in systems), noisy_files.get(name), snrs.get(name))
         for name, path in originals.items()
     )
-    _check_headers(pairs)
+    _check_headers(pairs, tolerance)
     return pairs
 
 
@@ -94,22 +101,23 @@ def _partners(originals: Mapping[str, Path], clean: Path, folder: Path, suffix: 
     return found
 
 
-def _check_headers(pairs: Sequence[Pair]) -> None:
+def _check_headers(pairs: Sequence[Pair], tolerance: int) -> None:
     problems = []
     for pair in pairs:
         clean = inspect(pair.clean)
-        found = (_mismatch(pair.clean, clean, other, inspect(other)) for other in pair.others)
+        found = (_mismatch(pair.clean, clean, other, inspect(other), tolerance) for other in pair.others)
         problems += [problem for problem in found if problem]
     if problems:
         more = f" (and {len(problems) - 1} more such files)" if len(problems) > 1 else ""
         raise EvaluationError(problems[0] + more)
 
 
-def _mismatch(clean: Path, ours: AudioInfo, other: Path, theirs: AudioInfo) -> str | None:
+def _mismatch(clean: Path, ours: AudioInfo, other: Path, theirs: AudioInfo, tolerance: int) -> str | None:
     if theirs.sample_rate != ours.sample_rate:
         return f"{other}: {theirs.sample_rate} Hz, but {clean} has {ours.sample_rate} Hz"
-    if abs(theirs.frames - ours.frames) > LENGTH_TOLERANCE * ours.sample_rate / SAMPLE_RATE:
-        return f"{other}: {theirs.frames} samples, but {clean} has {ours.frames}"
+    if abs(theirs.frames - ours.frames) > tolerance * ours.sample_rate / SAMPLE_RATE:
+        hint = "; --align removes a delay of up to a second" if tolerance == LENGTH_TOLERANCE else ""
+        return f"{other}: {theirs.frames} samples, but {clean} has {ours.frames}{hint}"
     return None
 
 

@@ -29,12 +29,16 @@ class FileScores:
         values: Score by measure.
         missing: Reason by measure, for each that could not be computed.
         delay_samples: Samples at 16 kHz by which the file comes after the clean one; None where either is silent.
+        removed_samples: Of this delay, what was removed before scoring: all of it, or 0 if that was not asked for.
+        cut_samples: Samples of the clean file that were not scored, because the file has no counterpart to them.
     """
 
     id: str
     values: dict[str, float]
     missing: dict[str, str]
     delay_samples: int | None
+    removed_samples: int = 0
+    cut_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,14 @@ class Evaluation:
         pairs: The files, sorted by name.
         enhanced: The systems, in the order given.
         noisy: The unprocessed input, if given.
+        aligned: Whether delays were removed before scoring.
     """
 
     measures: tuple[str, ...]
     pairs: tuple[Pair, ...]
     enhanced: tuple[System, ...]
     noisy: System | None = None
+    aligned: bool = False
 
     @property
     def systems(self) -> tuple[System, ...]:

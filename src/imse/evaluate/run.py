@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from imse.errors import ImseError
-from imse.evaluate.delays import delay
+from imse.evaluate.delays import LONGEST_DELAY, delay, remove_delay
 from imse.evaluate.errors import EvaluationError
 from imse.evaluate.measures import score, select
 from imse.evaluate.pairs import LENGTH_TOLERANCE, find_pairs
@@ -20,7 +20,7 @@ from imse.workers import SpawnedPool
 
 Location = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
-_Task = tuple[str, Path, Path, tuple[str, ...]]
+_Task = tuple[str, Path, Path, tuple[str, ...], bool]
 
 
 def evaluate(
@@ -30,6 +30,7 @@ def evaluate(
     *,
     index: Location | None = None,
     measures: Sequence[str] | None = None,
+    align: bool = False,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -41,6 +42,8 @@ def evaluate(
         noisy: Folder of the noisy recordings, scored like an enhanced folder.
         index: Tab-separated table with the columns `id` and `snr_db`, for means by input SNR.
         measures: Names out of `imse.evaluate.MEASURES`; all by default.
+        align: Whether to remove the delay of each file to its clean one before scoring, in whole samples at 16 kHz, up
+            to one second. Lengths may then differ by one second; what both have is scored.
         jobs: Processes; with more than one, a script must keep its own work under ``if __name__ == "__main__"``.
         progress: Called after each file with the number of files scored so far and of all files.
 
@@ -55,8 +58,9 @@ def evaluate(
     names = select(measures)
     labels = _labels(folders)
     _require_libraries()
-    pairs = find_pairs(Path(clean), folders, Path(noisy) if noisy else None, Path(index) if index else None)
-    tasks = [(pair.id, pair.clean, other, names) for pair in pairs for other in pair.others]
+    tolerance = LONGEST_DELAY if align else LENGTH_TOLERANCE
+    pairs = find_pairs(Path(clean), folders, Path(noisy) if noisy else None, Path(index) if index else None, tolerance)
+    tasks = [(pair.id, pair.clean, other, names, align) for pair in pairs for other in pair.others]
     scores = _score_all(tasks, jobs, progress or (lambda _done, _total: None))
     if noisy:
         folders, labels = [Path(noisy), *folders], [NOISY, *labels]
@@ -64,7 +68,7 @@ def evaluate(
         System(label, folder, tuple(scores[position :: len(folders)]))
         for position, (label, folder) in enumerate(zip(labels, folders, strict=True))
     ]
-    return Evaluation(names, pairs, tuple(systems[1:] if noisy else systems), systems[0] if noisy else None)
+    return Evaluation(names, pairs, tuple(systems[1:] if noisy else systems), systems[0] if noisy else None, align)
 
 
 def _require_libraries() -> None:
@@ -110,15 +114,17 @@ def _score_in_processes(tasks: Sequence[_Task], jobs: int, progress: Progress) -
         return [future.result() for future in futures]
 
 
-def _score_file(name: str, clean_path: Path, other_path: Path, measures: tuple[str, ...]) -> FileScores:
+def _score_file(name: str, clean_path: Path, other_path: Path, measures: tuple[str, ...], align: bool) -> FileScores:
     try:
         clean, other = read(clean_path), read(other_path)
     except ImseError as error:
         return FileScores(name, {}, dict.fromkeys(measures, str(error)), None)
-    if abs(len(clean) - len(other)) > LENGTH_TOLERANCE:
+    if abs(len(clean) - len(other)) > (LONGEST_DELAY if align else LENGTH_TOLERANCE):
         reason = f"damaged: decodes to {len(other)} samples, the clean file to {len(clean)}"
         return FileScores(name, {}, dict.fromkeys(measures, reason), None)
-    length = min(len(clean), len(other))
-    clean, other = clean[:length], other[:length]
+    found = delay(clean, other)
+    removed = found or 0 if align else 0
+    whole = len(clean)
+    clean, other = remove_delay(clean, other, removed)
     scores = score(clean, other, measures)
-    return FileScores(name, scores.values, scores.missing, delay(clean, other))
+    return FileScores(name, scores.values, scores.missing, found, removed, whole - len(clean))

@@ -24,12 +24,15 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
     """Write the scores of every file, whole or not at all; a missing score is empty, its reason in the last column."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["system", "id", "snr_db", "delay_samples", *evaluation.measures, "missing"])
+    table.writerow(
+        ["system", "id", "snr_db", "delay_samples", "removed_samples", "cut_samples", *evaluation.measures, "missing"]
+    )
     for system in evaluation.systems:
         for pair, file in zip(evaluation.pairs, system.files, strict=True):
             reasons = "; ".join(f"{reason}: {measures}" for reason, measures in _by_reason(file.missing).items())
             scores = [file.values.get(measure) for measure in evaluation.measures]
-            table.writerow([system.name, file.id, pair.snr_db, file.delay_samples, *scores, reasons])
+            delays = [file.delay_samples, file.removed_samples, file.cut_samples]
+            table.writerow([system.name, file.id, pair.snr_db, *delays, *scores, reasons])
     write_text(text.getvalue(), path)
 
 
@@ -49,6 +52,7 @@ def _document(evaluation: Evaluation) -> dict[str, Any]:
         "imse": __version__,
         "measures": evaluation.measures,
         "pairs": len(evaluation.pairs),
+        "aligned": evaluation.aligned,
         "noisy": _system(evaluation, evaluation.noisy) if evaluation.noisy else None,
         "enhanced": [_system(evaluation, system) for system in evaluation.enhanced],
         "comparisons": [
@@ -67,6 +71,8 @@ def _system(evaluation: Evaluation, system: System) -> dict[str, Any]:
                 "id": file.id,
                 "snr_db": pair.snr_db,
                 "delay_samples": file.delay_samples,
+                "removed_samples": file.removed_samples,
+                "cut_samples": file.cut_samples,
                 "scores": file.values,
                 "missing": file.missing,
             }

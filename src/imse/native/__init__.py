@@ -1,7 +1,8 @@
-"""Compiled kernels: a whole network with MALA attention and IDConv embedding in `engine/`, training in `training/`.
+"""Compiled code: the network from waveform to waveform behind a C interface, and kernels for training.
 
-The engine is compiled when the package is installed, if there is a C++ compiler (see hatch_build.py), and is called
-through ctypes. A library that was compiled from other sources than those in this folder is not called.
+`include/imse.h` is the interface, for programs in any language; Python calls it through ctypes. The library is compiled
+when the package is installed, if there is a C++ compiler (see hatch_build.py). One that was compiled from other sources
+than those in this folder is not called.
 
 Its kernels exist for AVX-512, for AVX2 with FMA and for any other processor; the best ones are chosen when it is
 opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" or "baseline") asks for others.
@@ -10,7 +11,6 @@ opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" or "baseline
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,21 +18,24 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from imse.arguments import whole_number
-from imse.errors import ImseError
-from imse.native.build import fingerprint
+from imse.errors import ImseError, UnsupportedWeightsError
+from imse.native.build import LIBRARY, fingerprint
 from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
 
-LIBRARY = Path(__file__).with_name("imse_native.so")
-
 BINS_MULTIPLE = 128
 """Bins of a spectrum that compiled code takes are a multiple of this, so that its vectors fit at every resolution."""
 
-_MESSAGE_SIZE = 512
-_LARGEST_INT = 2**31 - 1
+_BINS, _HOP_LENGTH = 256, 100
 _FLOATS = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")
+_UNSUPPORTED_WEIGHTS = 3  # IMSE_UNSUPPORTED_WEIGHTS
+
+
+class _Error(ctypes.Structure):
+    """`imse_error` of imse.h."""
+
+    _fields_ = (("status", ctypes.c_int32), ("text", ctypes.c_char * 508))
 
 
 def available() -> bool:
@@ -50,11 +53,16 @@ def library() -> ctypes.CDLL:
     Raises:
         ImseError: It is not there, cannot be loaded, or was compiled from other sources than those beside this file.
     """
-    try:
-        return _opened(LIBRARY)
-    except OSError as error:
+    if not LIBRARY.is_file():
         raise ImseError(
             "the compiled engine is not there: install a C++ compiler and then imse again, or use --engine onnx"
+        )
+    try:
+        return _opened(LIBRARY)
+    except OSError as error:  # of another machine, or of newer libraries than this system has
+        raise ImseError(
+            f"the compiled engine cannot be loaded: {' '.join(str(error).split())}; install imse again, or use "
+            "--engine onnx"
         ) from error
 
 
@@ -62,17 +70,18 @@ def library() -> ctypes.CDLL:
 def _opened(path: Path) -> ctypes.CDLL:
     opened = ctypes.CDLL(str(path))
     _check_fingerprint(opened)
-    pointers, ints, lengths = (ctypes.POINTER(kind) for kind in (ctypes.c_void_p, ctypes.c_int, ctypes.c_int64))
-    text = (ctypes.c_char_p, ctypes.c_int)
-    names = ctypes.POINTER(ctypes.c_char_p)
-    opened.imse_open.argtypes = (*(ctypes.c_int,) * 5, names, pointers, ints, lengths, *text)
-    opened.imse_open.restype = ctypes.c_void_p
-    opened.imse_run.argtypes = (ctypes.c_void_p, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS, _FLOATS, _FLOATS, *text)
-    opened.imse_run.restype = ctypes.c_int
-    opened.imse_close.argtypes = (ctypes.c_void_p,)
-    opened.imse_close.restype = None
-    opened.imse_instruction_set.argtypes = text
-    opened.imse_instruction_set.restype = ctypes.c_char_p
+    network, error = ctypes.c_void_p, ctypes.POINTER(_Error)
+    optional = ctypes.c_void_p  # an array or null
+    size = ctypes.c_size_t
+    for name, result, arguments in (
+        ("instruction_set", ctypes.c_char_p, (error,)),
+        ("open", network, (ctypes.c_char_p, size, ctypes.c_int, error)),
+        ("close", None, (network,)),
+        ("run_waveform", ctypes.c_int, (network, _FLOATS, size, _FLOATS, optional, optional, error)),
+        ("run_spectrum", ctypes.c_int, (network, _FLOATS, _FLOATS, size, _FLOATS, _FLOATS, _FLOATS, error)),
+    ):
+        function = getattr(opened, f"imse_{name}")
+        function.restype, function.argtypes = result, arguments
     return opened
 
 
@@ -96,10 +105,10 @@ def instruction_set() -> str:
     Raises:
         ImseError: The library is not there, or ``IMSE_KERNELS`` asks for what this processor does not have.
     """
-    message = ctypes.create_string_buffer(_MESSAGE_SIZE)
-    name: bytes | None = library().imse_instruction_set(message, _MESSAGE_SIZE)
+    error = _Error()
+    name: bytes | None = library().imse_instruction_set(error)
     if name is None:
-        raise _error(message)
+        raise _exception(error)
     return name.decode()
 
 
@@ -107,42 +116,24 @@ class NativeNetwork:
     """A network whose weights are laid out for the compiled kernels. Safe to use from several threads at once.
 
     Args:
-        channels: Width c of the network, a multiple of 8.
-        blocks: Blocks per stage.
-        bins: Frequency bins, a multiple of 128.
-        tensors: Its parameters by their names in `imse.nn.Network.state_dict`, all of them and no others.
+        weights: Content of a safetensors file of imse, with numbers of 16, 32 or 64 bits.
         threads: Processor threads that it uses, at most as many as this process has processors; the result does not
             depend on them.
 
     Raises:
-        ImseError: The library is not there; a size is none that it has; a tensor is missing, unknown, of another shape,
-            or has a value that is no finite number or larger than any trained one.
+        UnsupportedWeightsError: Another kind of file, or of network than one with MALA attention, IDConv embedding and
+            256 bins.
+        ImseError: The library is not there; a tensor is missing, unknown, of another shape, or has a value that is no
+            finite number or larger than any trained one.
     """
 
-    def __init__(
-        self, channels: int, blocks: int, bins: int, tensors: Mapping[str, NDArray[Any]], threads: int = 1
-    ) -> None:
-        sizes = [_size(value, name) for value, name in ((channels, "channels"), (blocks, "blocks"), (bins, "bins"))]
+    def __init__(self, weights: bytes, threads: int = 1) -> None:
         threads = usable_threads(threads)
         self._library = library()
-        arrays = [_floats(name, tensor) for name, tensor in tensors.items()]
-        count = len(arrays)
-        lengths = [length for array in arrays for length in array.shape]
-        message = ctypes.create_string_buffer(_MESSAGE_SIZE)
-        self._network = self._library.imse_open(
-            *sizes,
-            threads,
-            count,
-            (ctypes.c_char_p * count)(*(name.encode() for name in tensors)),
-            (ctypes.c_void_p * count)(*(array.ctypes.data for array in arrays)),
-            (ctypes.c_int * count)(*(array.ndim for array in arrays)),
-            (ctypes.c_int64 * len(lengths))(*lengths),
-            message,
-            _MESSAGE_SIZE,
-        )
+        error = _Error()
+        self._network = self._library.imse_open(weights, len(weights), threads, error)
         if not self._network:
-            raise _error(message)
-        self._bins = sizes[-1]
+            raise _exception(error)
 
     def __del__(self) -> None:
         if getattr(self, "_network", None):
@@ -151,15 +142,38 @@ class NativeNetwork:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a NativeNetwork cannot be copied or pickled: open its weights again")
 
-    def run(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats, Floats]:
+    def run_waveform(self, waveform: Floats) -> tuple[Floats, Floats, Floats]:
         """Enhance one segment.
 
         Args:
-            magnitude: Compressed magnitude [T, bins], T >= 1.
-            phase: Phase in radians [T, bins].
+            waveform: [samples] at 16 kHz, at least one, scaled to the level that the network expects.
 
         Returns:
-            Enhanced compressed magnitude [T, bins], and its phase as real and imaginary part [T, bins] of a number of
+            The enhanced waveform [samples], and the compressed magnitude before and after the network, both
+            [1 + samples // 100, 256].
+
+        Raises:
+            ValueError: The waveform has another shape.
+            ImseError: There is not enough memory, or there are too few threads.
+        """
+        waveform = np.ascontiguousarray(waveform, dtype=np.float32)
+        if waveform.ndim != 1 or len(waveform) < 1:
+            raise ValueError(f"the waveform must be [samples], not {list(waveform.shape)}")
+        enhanced = np.empty_like(waveform)
+        noisy, magnitude = (np.empty((1 + len(waveform) // _HOP_LENGTH, _BINS), np.float32) for _ in range(2))
+        magnitudes = (array.ctypes.data for array in (noisy, magnitude))
+        self._call(self._library.imse_run_waveform, waveform, len(waveform), enhanced, *magnitudes)
+        return enhanced, noisy, magnitude
+
+    def run_spectrum(self, magnitude: Floats, phase: Floats) -> tuple[Floats, Floats, Floats]:
+        """Enhance the spectrum of one segment.
+
+        Args:
+            magnitude: Compressed magnitude [T, 256], T >= 1.
+            phase: Phase in radians [T, 256].
+
+        Returns:
+            Enhanced compressed magnitude [T, 256], and its phase as real and imaginary part [T, 256] of a number of
             length 1.
 
         Raises:
@@ -167,34 +181,20 @@ class NativeNetwork:
             ImseError: There is not enough memory, or there are too few threads.
         """
         magnitude, phase = (np.ascontiguousarray(x, dtype=np.float32) for x in (magnitude, phase))
-        if magnitude.shape != phase.shape or magnitude.shape[1:] != (self._bins,) or len(magnitude) < 1:
+        if magnitude.shape != phase.shape or magnitude.shape[1:] != (_BINS,) or len(magnitude) < 1:
             raise ValueError(
-                f"magnitude and phase must both be [frames, {self._bins}], not {magnitude.shape} and {phase.shape}"
+                f"magnitude and phase must both be [frames, {_BINS}], not {magnitude.shape} and {phase.shape}"
             )
         enhanced, real, imag = (np.empty_like(magnitude) for _ in range(3))
-        message = ctypes.create_string_buffer(_MESSAGE_SIZE)
-        frames = _size(len(magnitude), "frames")
-        if self._library.imse_run(
-            self._network, magnitude, phase, frames, enhanced, real, imag, message, _MESSAGE_SIZE
-        ):
-            raise _error(message)
+        self._call(self._library.imse_run_spectrum, magnitude, phase, len(magnitude), enhanced, real, imag)
         return enhanced, real, imag
 
-
-def _size(value: object, name: str) -> int:
-    """A size as it can be given to C, where an `int` has 32 bits."""
-    size = whole_number(name, value)
-    if size > _LARGEST_INT:
-        raise ImseError(f"{name} must be below 2**31, not {size}")
-    return size
+    def _call(self, function: Any, *arguments: Any) -> None:
+        error = _Error()
+        if function(self._network, *arguments, error):
+            raise _exception(error)
 
 
-def _floats(name: str, tensor: NDArray[Any]) -> Floats:
-    if not np.issubdtype(tensor.dtype, np.floating):
-        raise ImseError(f"tensor '{name}' holds {tensor.dtype} instead of floating-point numbers")
-    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused
-        return np.asarray(tensor, dtype=np.float32, order="C")
-
-
-def _error(message: ctypes.Array[ctypes.c_char]) -> ImseError:
-    return ImseError(message.value.decode(errors="replace"))
+def _exception(error: _Error) -> ImseError:
+    kind = UnsupportedWeightsError if error.status == _UNSUPPORTED_WEIGHTS else ImseError
+    return kind(error.text.decode(errors="replace"))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.signal.fir import filter_rows, high_pass_kernel
 from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
 from imse.signal.windows import moving_windows
 
 # The band whose gain the band above 8 kHz follows: as near to 8 kHz as the resampler's edge allows.
 _GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
+_STRIP_HZ, _STRIP_EDGE_HZ = 7_600, 200
 _GUIDE_FRAMES = 5  # 31 ms, so that hiss does not flutter
 
 _LIMIT_HOPS = 65  # 0.4 s: within it, parts of noise and speech that cancel each other are balanced by others
@@ -32,7 +37,29 @@ def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     return _at_samples(moving_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples, 0)
 
 
-def limiting_gain(noisy: Floats, enhanced: Floats) -> Floats:
+def follow_guide(noisy: Floats, enhanced: Floats, gain: Floats) -> Floats:
+    """Replace the strip from 7.6 to 8 kHz by the input with the gain of the band below it.
+
+    Recordings at 16 kHz end in this strip, at the edge of the filter of whoever made them. So the network has learnt
+    nothing about it: it leaves noise there, or adds to it.
+
+    Args:
+        noisy: The signal before [B, samples].
+        enhanced: The signal after [B, samples].
+        gain: What `guide_gain` says [B, samples].
+
+    Returns:
+        The signal after [B, samples], the same below 7.5 kHz.
+    """
+    return enhanced + filter_rows(gain * noisy - enhanced, _strip_kernel())
+
+
+@cache
+def _strip_kernel() -> NDArray[np.float64]:
+    return high_pass_kernel(_STRIP_HZ, _STRIP_EDGE_HZ, SAMPLE_RATE)
+
+
+def limiting_gain(noisy: Sequence[Floats], enhanced: Floats) -> Floats:
     """The gain that keeps enhancement from making a signal louder: removing noise can only lower its power.
 
     The network's mask reaches 2, which is 20 dB. With this gain, the power of the enhanced signal over any window of
@@ -40,17 +67,18 @@ def limiting_gain(noisy: Floats, enhanced: Floats) -> Floats:
     lowered most.
 
     Args:
-        noisy: The signal before [B, samples].
+        noisy: The signal before, in several versions [B, samples]; the one with the least power in a hop counts.
         enhanced: The signal after [B, samples].
 
     Returns:
         Gain at every sample [B, samples], from 0 to 1, and 1 wherever nothing is limited.
     """
-    before, after = (moving_windows(_hop_powers(signal), _LIMIT_HOPS).mean(-1) for signal in (noisy, enhanced))
+    least = np.minimum.reduce([_hop_powers(signal) for signal in noisy])
+    before, after = (moving_windows(powers, _LIMIT_HOPS).mean(-1) for powers in (least, _hop_powers(enhanced)))
     allowed = _LIMIT * before
     gain = np.sqrt(np.divide(allowed, after, out=np.ones_like(after), where=after > allowed))
     # Between hops the gain is interpolated, so the hops beside a window matter, too.
-    return _at_samples(moving_windows(gain, _LIMIT_HOPS + 2).min(-1), noisy.shape[1], HOP_LENGTH / 2)
+    return _at_samples(moving_windows(gain, _LIMIT_HOPS + 2).min(-1), enhanced.shape[1], HOP_LENGTH / 2)
 
 
 def _hop_powers(signal: Floats) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ class Levelling:
 
     Attributes:
         range_db: How far from the level of the segment the level may be.
-        window: Frames on either side that count, at most half of the shortest segment.
+        window: Frames on either side that count; half of them in a segment that is shorter than two windows.
         quantile: Of the powers in a window: a burst is shorter than what is left out.
         deepest_db: What is further below the level of the segment counts as this.
     """
@@ -46,7 +46,7 @@ class Levelling:
         """The gain that levels segments, and brings each to unit RMS.
 
         Args:
-            segments: [B, samples] at 16 kHz without direct current, at least a window long.
+            segments: [B, samples] at 16 kHz without direct current, at least a frame of 20 ms long.
 
         Returns:
             Gain at every sample, above 0, [B, samples]; 1 where a segment is silent.
@@ -57,9 +57,10 @@ class Levelling:
         silent = reference < _SILENCE
         floor = 10 ** (-self.deepest_db / 10)
         powers_db = 10 * np.log10(np.maximum(powers / np.where(silent, 1, reference), floor))
-        windows = np.lib.stride_tricks.sliding_window_view(powers_db, self.window, axis=1)
+        window = min(self.window, (powers_db.shape[1] + 1) // 2)
+        windows = np.lib.stride_tricks.sliding_window_view(powers_db, window, axis=1)
         quantiles = _quantile(windows, self.quantile)
-        missing = self.window - 1  # the frames at an end have a window on one side only
+        missing = window - 1  # the frames at an end have a window on one side only
         before = np.pad(quantiles, [(0, 0), (missing, 0)], constant_values=np.inf)
         after = np.pad(quantiles, [(0, 0), (0, missing)], constant_values=np.inf)
         level_db = np.maximum(np.minimum(before, after), powers_db - self.range_db)

@@ -33,9 +33,10 @@ def example(evaluation: Evaluation, system: System, position: int, colour: str) 
     versions = [("noisy", pair.noisy, "noisy")] if pair.noisy else []
     versions += [(system.name, pair.enhanced[evaluation.enhanced.index(system)], colour), ("clean", pair.clean, "")]
     reference = loudest(_excerpt(pair.clean))
+    shown = "".join(version(name, _excerpt_or_reason(path), key, reference) for name, path, key in versions)
     return (
         f'<article class="file card"><header><b>{escape(pair.id)}</b>{_facts(evaluation, system, position)}</header>'
-        f'<div class="versions">{"".join(_version(*version, reference) for version in versions)}</div></article>'
+        f'<div class="versions">{shown}</div></article>'
     )
 
 
@@ -50,18 +51,31 @@ def _facts(evaluation: Evaluation, system: System, position: int) -> str:
     return "".join(f"<small>{escape(fact)}</small>" for fact in facts)
 
 
-def _version(name: str, path: Path, colour: str, reference: float) -> str:
+def version(name: str, signal: Float64s | str, colour: str, reference: float) -> str:
+    """One version of a recording, with its spectrogram and player.
+
+    Args:
+        name: What it is.
+        signal: [samples] at 16 kHz; or the reason why it is not there.
+        colour: Class of its colour.
+        reference: Power of the loudest bin, of all versions.
+    """
     key = f'<p><span class="key {colour}"><span>{escape(name)}</span></span></p>'
-    try:
-        signal = _excerpt(path)
-    except ImseError as error:
-        return f'<div class="version">{key}<p>{escape(str(error))}</p></div>'
+    if isinstance(signal, str):
+        return f'<div class="version">{key}<p>{escape(signal)}</p></div>'
     return (
         f'<div class="version">{key}<div class="picture">'
         f'<img alt="Spectrogram of {escape(name)}" src="{spectrogram_uri(signal, reference)}">'
         f'<i></i><span class="top">8 kHz</span><span class="bottom">0 to {len(signal) / SAMPLE_RATE:.1f} s</span></div>'
         f'<audio controls preload="metadata" src="{audio_uri(signal)}"></audio></div>'
     )
+
+
+def _excerpt_or_reason(path: Path) -> Float64s | str:
+    try:
+        return _excerpt(path)
+    except ImseError as error:
+        return str(error)
 
 
 def _excerpt(path: Path) -> Float64s:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
-from imse import __version__
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.report.charts import Point, box_plot, scatter
+from imse.evaluate.report.document import LISTENING, document, table
 from imse.evaluate.report.examples import HEADLINES, example, worst
 from imse.evaluate.results import Comparison, Evaluation, Summary, System
 from imse.evaluate.tables import notes, title
 from imse.evaluate.writers import write_text
 
 _COLOURS = 6
-# Nothing may be fetched: the browser itself enforces that the page is self-contained.
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-
-_LISTENING = (
-    "<p>Click into a spectrogram to listen from there. Starting another version of the same file goes on at the same "
-    "moment.</p>"
-)
 
 
 def write_report(evaluation: Evaluation, path: Path) -> None:
@@ -32,34 +23,13 @@ def write_report(evaluation: Evaluation, path: Path) -> None:
 
 
 def _page(evaluation: Evaluation) -> str:
-    resources = files("imse.evaluate.report")
     names = ", ".join(system.name for system in evaluation.enhanced)
-    facts = [f"{len(evaluation.pairs)} files", f"{len(evaluation.measures)} measures", f"imse {__version__}"]
-    facts.append(f"{date.today():%d %B %Y}")
+    facts = [f"{len(evaluation.pairs)} files", f"{len(evaluation.measures)} measures"]
     sections = [
         section(evaluation) for section in (_headline, _means, _boxes, _gain, _cells, _comparisons, _notes, _worst)
     ]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{escape(names)}: speech enhancement evaluated</title>
-<style>
-{resources.joinpath("style.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<h1>Speech enhancement, evaluated</h1>
-<p class="soft">{" · ".join(facts)}</p>
-<p>{_legend(evaluation)}</p>
-{"".join(sections)}
-<script>
-{resources.joinpath("player.js").read_text(encoding="utf-8")}</script>
-</body>
-</html>
-"""
+    body = f"<p>{_legend(evaluation)}</p>{''.join(sections)}"
+    return document(f"{names}: speech enhancement evaluated", "Speech enhancement, evaluated", facts, body)
 
 
 def _colours(evaluation: Evaluation) -> Iterator[tuple[System, str]]:
@@ -98,14 +68,14 @@ def _card(evaluation: Evaluation, system: System, measure: str) -> str:
 
 
 def _means(evaluation: Evaluation) -> str:
-    rows = "".join(
-        _row(title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
+    rows = [
+        (title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
         for measure in evaluation.measures
-    )
+    ]
     return (
         "<h2>Means</h2><p>Over all files with a score, with the 95 % bootstrap interval. "
         "An arrow shows where better is.</p>"
-        + _table(["measure", *(escape(system.name) for system in evaluation.systems)], rows)
+        + table(["measure", *(escape(system.name) for system in evaluation.systems)], rows)
     )
 
 
@@ -177,16 +147,16 @@ def _cells(evaluation: Evaluation) -> str:
         for measure in evaluation.measures:
             summary = evaluation.summary(system, measure)
             means = [*summary.cells.values(), summary.mean_of_cells]
-            rows.append(_row(title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
-        table = _table(["measure", *heads, "mean of these"], "".join(rows))
+            rows.append((title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
+        means_table = table(["measure", *heads, "mean of these"], rows)
         shown = "" if system is evaluation.noisy else " open"
-        parts.append(f"<details{shown}><summary>{_key(system, colour)}</summary>{table}</details>")
+        parts.append(f"<details{shown}><summary>{_key(system, colour)}</summary>{means_table}</details>")
     return "".join(parts)
 
 
 def _comparisons(evaluation: Evaluation) -> str:
-    rows = "".join(
-        _row(
+    rows = [
+        (
             title(measure),
             [
                 escape(comparison.second),
@@ -198,14 +168,14 @@ def _comparisons(evaluation: Evaluation) -> str:
         )
         for measure in evaluation.measures
         for comparison in evaluation.comparisons(measure)
-    )
+    ]
     if not rows:
         return ""
     heads = ["measure", "of", "over", "mean difference", "better in", "worse in"]
     return (
         "<h2>File by file</h2><p>Mean difference between two systems over the files that both have scores of, "
         "with the 95 % bootstrap interval, and the number of files in which the first is better or worse.</p>"
-        + _table(heads, rows, "names")
+        + table(heads, rows, "names")
     )
 
 
@@ -216,19 +186,9 @@ def _notes(evaluation: Evaluation) -> str:
 
 def _worst(evaluation: Evaluation) -> str:
     measure = evaluation.measures[0]
-    parts = [f"<h2>The worst files by {escape(MEASURES[measure].label)}</h2>", _LISTENING]
+    parts = [f"<h2>The worst files by {escape(MEASURES[measure].label)}</h2>", LISTENING]
     for system, colour in _colours(evaluation):
         if system is not evaluation.noisy:
             parts.append(f"<h3>{_key(system, colour)}</h3>")
             parts += [example(evaluation, system, position, colour) for position in worst(system, measure)]
     return "".join(parts)
-
-
-def _table(heads: list[str], rows: str, style: str = "") -> str:
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    table = f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="wide card">{table}</div>'
-
-
-def _row(name: str, cells: list[str]) -> str:
-    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

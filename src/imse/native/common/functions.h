@@ -35,6 +35,40 @@ static inline Vec exponential(Vec x) {
   return p * power;
 }
 
+// The natural logarithm to about 2 units in the last place, of normal numbers above 0.
+static inline Vec logarithm(Vec x) {
+  constexpr float LN2 = 0.69314718f;
+  constexpr int SQRT_HALF_BITS = 0x3F3504F3, MANTISSA_BITS = 23;
+  // x = 2^n * m with m between the square roots of 1/2 and 2.
+  IntVec bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  const IntVec n = (bits - SQRT_HALF_BITS) >> MANTISSA_BITS;
+  bits -= n << MANTISSA_BITS;
+  Vec m;
+  __builtin_memcpy(&m, &bits, sizeof m);
+  // ln m = 2 artanh s = s P(s^2), fitted by us to least relative error.
+  const Vec s = (m - 1.0f) / (m + 1.0f);
+  const Vec p = polynomial(s * s, {2.0f, 0.66666816f, 0.39974795f, 0.29925651f});
+  return __builtin_convertvector(n, Vec) * LN2 + s * p;
+}
+
+// The angle of (x, y) in radians, between -pi and pi, to about 1e-7; 0 where both are zero.
+static inline Vec angle(Vec y, Vec x) {
+  constexpr float PI = 3.14159265f, TAN_PI_8 = 0.41421356f;
+  const Vec width = maximum(x, -x), height = maximum(y, -y);
+  const Vec larger = maximum(width, height), smaller = minimum(width, height);
+  // The arctangent of a quotient q between 0 and 1; above tan(pi / 8) it is pi / 4 + arctan((q - 1) / (q + 1)).
+  const IntVec steep = smaller > TAN_PI_8 * larger;
+  const Vec divisor = select(steep, smaller + larger, larger);
+  const Vec q = select(steep, smaller - larger, smaller) / select(divisor > 0.0f, divisor, splat(1.0f));
+  // arctan q = q P(q^2), fitted by us to least relative error.
+  const Vec p = polynomial(q * q, {1.0f, -0.33332799f, 0.19974470f, -0.13852088f, 0.07986736f});
+  Vec a = q * p + select(steep, splat(PI / 4), Vec{});
+  a = select(height > width, PI / 2 - a, a);
+  a = select(x < 0.0f, PI - a, a);
+  return select(y < 0.0f, -a, a);
+}
+
 // The error function to about 3e-7: x P(x^2) / Q(x^2), fitted by us to least relative error on [0, 3.9], beyond which
 // it is 1 to that accuracy.
 static inline Vec error_function(Vec x) {

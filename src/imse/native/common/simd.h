@@ -11,6 +11,14 @@
 #error "ISA must name the instruction set, see build.py"
 #endif
 
+// In front of a loop over an array of vectors: the compiler keeps the array in registers only if it unrolls the loop
+// early, otherwise in memory.
+#if defined(__clang__)
+#define IMSE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define IMSE_UNROLL _Pragma("GCC unroll 64")
+#endif
+
 namespace imse::ISA {
 
 #if defined(__AVX512F__)

@@ -1,8 +1,8 @@
 // Which kernels a process uses.
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 
+#include "../common/error.h"
 #include "kernels.h"
 
 namespace imse {
@@ -22,9 +22,9 @@ const Kernels& choose_kernels() {
 #endif
   if (wanted.empty() || wanted == "baseline") return kernels_baseline();
   const bool known = wanted == "avx512" || wanted == "avx2";
-  throw std::runtime_error(
-      "IMSE_KERNELS: " + (known ? "this processor has no " + wanted : "no kernels '" + wanted + "'") +
-      "; unset it, or set it to avx512, avx2 or baseline");
+  throw Error(IMSE_UNAVAILABLE,
+              "IMSE_KERNELS: " + (known ? "this processor has no " + wanted : "no kernels '" + wanted + "'") +
+                  "; unset it, or set it to avx512, avx2 or baseline");
 }
 
 }  // namespace

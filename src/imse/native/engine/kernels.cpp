@@ -302,6 +302,28 @@ void apply_mask(const float* x, const float* noisy, const Mask& mask, int bins, 
   }
 }
 
+void compress(const float* real, const float* imag, int bins, float* magnitude, float* phase) {
+  // The smallest power that is not taken for zero, see FlushDenormals.
+  constexpr float SMALLEST = __FLT_MIN__;
+  for (int f = 0; f < bins; f += WIDTH) {
+    const Vec re = load(real + f), im = load(imag + f), power = re * re + im * im;
+    const Vec root = exponential(COMPRESSION / 2 * logarithm(maximum(power, splat(SMALLEST))));
+    store(magnitude + f, select(power >= SMALLEST, root, Vec{}));
+    store(phase + f, angle(im, re));
+  }
+}
+
+void expand(const float* magnitude, const float* scale, int bins, float* real, float* imag) {
+  constexpr float SMALLEST = __FLT_MIN__;
+  for (int f = 0; f < bins; f += WIDTH) {
+    const Vec compressed = load(magnitude + f);
+    const Vec root = exponential(1 / COMPRESSION * logarithm(maximum(compressed, splat(SMALLEST))));
+    const Vec length = load(scale + f) * select(compressed >= SMALLEST, root, Vec{});
+    store(real + f, load(real + f) * length);
+    store(imag + f, load(imag + f) * length);
+  }
+}
+
 void direction(float* real, float* imag, int bins) {
   // The smallest number that is not taken for zero, see FlushDenormals.
   constexpr float SMALLEST = __FLT_MIN__;
@@ -322,8 +344,9 @@ void direction(float* real, float* imag, int bins) {
 #define NAME_OF(isa) TEXT(isa)
 
 constexpr Kernels KERNELS = {
-    NAME_OF(ISA),    TALL,   product_kernel, inverse_deviations, row_statistics, normalise,  depthwise,  gated,
-    sum_keys_values, attend, winograd_input, winograd_output,    split,          interleave, apply_mask, direction};
+    NAME_OF(ISA),    TALL,     product_kernel, inverse_deviations, row_statistics, normalise,  depthwise,  gated,
+    sum_keys_values, attend,   winograd_input, winograd_output,    split,          interleave, apply_mask, compress,
+    expand,          direction};
 
 }  // namespace
 }  // namespace ISA

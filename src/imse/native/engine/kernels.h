@@ -94,6 +94,12 @@ struct Kernels {
   // Of one row.
   void (*mask)(const float* x, const float* noisy, const Mask& mask, int bins, float* out);
 
+  // Numbers real + i imag as their magnitude to the power of COMPRESSION and their phase in radians, of one row.
+  void (*compress)(const float* real, const float* imag, int bins, float* magnitude, float* phase);
+
+  // The other way round: (real, imag) of length 1 to that of the compressed magnitude, times `scale` of the bins.
+  void (*expand)(const float* magnitude, const float* scale, int bins, float* real, float* imag);
+
   // (real, imag) to length 1, in place; (1, 0) where both are zero.
   void (*direction)(float* real, float* imag, int bins);
 };
@@ -103,7 +109,7 @@ const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
 
 // The kernels that this process uses: the best ones for its processor, or those that the environment variable
-// IMSE_KERNELS names. Throws std::runtime_error where it names others, or some that the processor does not have.
+// IMSE_KERNELS names. Throws Error where it names others, or some that the processor does not have.
 const Kernels& chosen_kernels();
 
 }  // namespace imse

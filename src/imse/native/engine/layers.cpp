@@ -12,19 +12,30 @@ namespace imse {
 
 // ---- Frames ----
 
-void Session::reserve() {
-  // 64 bits hold the size for the largest network and MAX_FRAMES. Where it can be allocated, a `long` holds all
+long Session::slot_size(int frames) const {
+  // 64 bits hold the size for the largest network and the most frames. Where it can be allocated, a `long` holds all
   // offsets.
-  const std::int64_t floats = static_cast<std::int64_t>(network_.channels) * frames_ * (network_.bins / 2 + PAD);
+  const std::int64_t floats = static_cast<std::int64_t>(network_.channels) * frames * (network_.bins / 2 + PAD);
   const std::int64_t slot = (floats + 2 * PAD + PAD - 1) / PAD * PAD;  // whole cache lines
   if (SLOTS * slot > std::numeric_limits<long>::max() / static_cast<long>(sizeof(float))) throw std::bad_alloc();
-  slot_ = static_cast<long>(slot);
+  return static_cast<long>(slot);
+}
+
+void Session::reserve() {
+  slot_ = slot_size(frames_);
   if (arena_size_ >= SLOTS * slot_) return;
   arena_.reset();
   arena_size_ = 0;
-  arena_.reset(static_cast<float*>(std::aligned_alloc(PAD * sizeof(float), SLOTS * slot_ * sizeof(float))));
-  if (!arena_) throw std::bad_alloc();
+  arena_ = allocate_floats(SLOTS * slot_);
   arena_size_ = SLOTS * slot_;
+}
+
+void Session::trim(int frames) {
+  if (arena_size_ <= SLOTS * slot_size(frames)) return;
+  arena_.reset();
+  arena_size_ = 0;
+  spectrum_ = {};
+  for (auto* buffer : {&phase_, &real_, &imag_, &windowed_}) *buffer = {};
 }
 
 Map Session::map(int slot, int channels, int frames, int bins) {

@@ -1,12 +1,18 @@
 // The memory that a segment takes on its way through the network.
 #pragma once
 
+#include <cstddef>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
+#endif
+#if defined(__linux__)
+#include <sys/mman.h>
 #endif
 
 #include "../common/rows.h"
@@ -36,6 +42,26 @@ class FlushDenormals {
 #endif
 };
 
+// Memory from the start of a page on, so that no vector of a row lies on two cache lines.
+struct PageAligned {
+  static constexpr std::size_t PAGE = 4096;
+
+  void operator()(float* memory) const { ::operator delete(memory, std::align_val_t(PAGE)); }
+};
+using AlignedFloats = std::unique_ptr<float, PageAligned>;
+
+// Uninitialised. Throws std::bad_alloc.
+inline AlignedFloats allocate_floats(std::size_t count) {
+  const std::size_t bytes = count * sizeof(float);
+  AlignedFloats floats(static_cast<float*>(::operator new(bytes, std::align_val_t(PageAligned::PAGE))));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  // Maps are read once in each pass, and a page of 4 KiB holds half a frame. Where there are no huge pages, this fails
+  // and nothing changes.
+  madvise(floats.get(), bytes, MADV_HUGEPAGE);
+#endif
+  return floats;
+}
+
 // Rows [frames][channels][bins], each with zeros behind it, and zeros in front of the first.
 struct Map {
   float* data;
@@ -49,7 +75,9 @@ struct Map {
 // What one thread needs for the frame it is at. Its parts are handed out one after another, never cleared.
 class Scratch {
  public:
-  Scratch(size_t floats, size_t pointers) : floats_(floats), pointers_(pointers) {}
+  Scratch(size_t floats, size_t pointers) : size_(floats), floats_(allocate_floats(floats)), pointers_(pointers) {
+    std::memset(floats_.get(), 0, floats * sizeof(float));
+  }
 
   // All parts are given back.
   void reset() { used_ = PAD; }
@@ -60,10 +88,11 @@ class Scratch {
     return {floats(channels * stride + PAD), channels, bins, stride};
   }
 
+  // Whole cache lines.
   float* floats(size_t count) {
-    if (count > floats_.size() - used_) throw std::logic_error("too little scratch memory");
-    float* taken = floats_.data() + used_;
-    used_ += count;
+    if (count > size_ - used_) throw std::logic_error("too little scratch memory");
+    float* taken = floats_.get() + used_;
+    used_ += (count + PAD - 1) / PAD * PAD;
     return taken;
   }
 
@@ -81,7 +110,8 @@ class Scratch {
   }
 
  private:
-  std::vector<float> floats_;
+  const size_t size_;  // a multiple of PAD
+  AlignedFloats floats_;
   std::vector<const float*> pointers_;
   size_t used_ = PAD;
 };

@@ -20,7 +20,8 @@ static_assert(2 * FEED_FORWARD_FACTOR <= HIDDEN_ROWS, "zeros for a whole frame o
 
 }  // namespace
 
-Session::Session(const Network& network, int threads) : network_(network), kernels_(network.kernels), pool_(threads) {
+Session::Session(const Network& network, const Transform& transform, int threads)
+    : network_(network), transform_(transform), kernels_(network.kernels), pool_(threads) {
   const long c = network.channels, bins = network.bins, wide = bins / 2 + PAD;
   // The encoder's last dense layer has the full bins: the transformed frames of its inputs, and their products.
   const long encoder = WINOGRAD_PRODUCTS * (DENSE_DEPTH + 1) * c * (bins + PAD);
@@ -42,6 +43,26 @@ void Session::run(const float* magnitude, const float* phase, int frames, float*
   decode_magnitude(refine(input, decoded, network_.refine_magnitude, network_.magnitude_out), magnitude, frames,
                    enhanced);
   decode_phase(refine(input, decoded, network_.refine_phase, network_.phase_out), frames, real, imag);
+}
+
+const Session::Spectrum& Session::run(const float* waveform, long samples, float* enhanced) {
+  const int frames = spectrum_.frames = static_cast<int>(Transform::frames(samples));
+  const size_t size = static_cast<size_t>(frames) * network_.bins;
+  for (auto* buffer : {&spectrum_.noisy, &spectrum_.enhanced, &phase_, &real_, &imag_}) buffer->resize(size);
+  windowed_.resize(static_cast<size_t>(frames) * Transform::FRAME);
+  float *noisy = spectrum_.noisy.data(), *magnitude = spectrum_.enhanced.data();
+  for_frames(frames, [&](int begin, int end, Scratch& scratch) {
+    transform_.analyse(waveform, samples, begin, end, scratch, noisy, phase_.data());
+  });
+  run(noisy, phase_.data(), frames, magnitude, real_.data(), imag_.data());
+  for_frames(frames, [&](int begin, int end, Scratch& scratch) {
+    transform_.synthesise(magnitude, real_.data(), imag_.data(), begin, end, scratch, windowed_.data());
+  });
+  for_frames(frames, [&](int begin, int end, Scratch&) {
+    const auto sample = [&](int frame) { return frame == frames ? samples : static_cast<long>(frame) * HOP_LENGTH; };
+    transform_.overlap_add(windowed_.data(), frames, sample(begin), sample(end), enhanced);
+  });
+  return spectrum_;
 }
 
 void Session::rotation_of_frames() {

@@ -6,11 +6,10 @@
 // does not depend on it.
 #pragma once
 
-#include <cstdlib>
-#include <memory>
 #include <vector>
 
 #include "../common/pool.h"
+#include "../signal/transform.h"
 #include "kernels.h"
 #include "memory.h"
 #include "weights.h"
@@ -21,21 +20,31 @@ namespace imse {
 class Session {
  public:
   // Throws std::system_error where the threads cannot be started.
-  Session(const Network& network, int threads);
+  Session(const Network& network, const Transform& transform, int threads);
 
   // Spectra [frames, bins]; the phase comes out as real and imaginary part of a number of length 1.
   void run(const float* magnitude, const float* phase, int frames, float* enhanced, float* real, float* imag);
+
+  // The spectrum of a waveform before and after the network.
+  struct Spectrum {
+    int frames;
+    std::vector<float> noisy, enhanced;  // compressed magnitude, [frames, bins]
+  };
+
+  // A waveform with at least one sample, of as many frames as fit in an int. What is returned lasts until the next
+  // call.
+  const Spectrum& run(const float* waveform, long samples, float* enhanced);
+
+  // Give up the memory for segments of more frames than these.
+  void trim(int frames);
 
  private:
   // Maps lie in slots of the size of c channels at the full resolution; those of the encoder, twice as wide, take two.
   static constexpr int SLOTS = 10;
 
-  struct Free {
-    void operator()(float* memory) const { std::free(memory); }
-  };
-
   // ---- Frames (layers.cpp) ----
 
+  long slot_size(int frames) const;
   void reserve();
   Map map(int slot, int channels, int frames, int bins);
   // At a level of the U-Net: 0 has all frames and c channels.
@@ -93,16 +102,19 @@ class Session {
   void decode_phase(const Map& in, int frames, float* real, float* imag);
 
   const Network& network_;
+  const Transform& transform_;
   const Kernels& kernels_;
   Pool pool_;
   std::vector<Scratch> scratch_;
   std::vector<float> zeros_;
   int frames_ = 0;
   long slot_ = 0, arena_size_ = 0;
-  std::unique_ptr<float, Free> arena_;
+  AlignedFloats arena_;
   std::vector<float> statistics_, gain_, shift_, sums_, deviations_, context_;
   // Cosines and sines of the angles along time, [frames][2][ROTARY_PAIRS].
   std::vector<float> time_rotation_;
+  Spectrum spectrum_{};
+  std::vector<float> phase_, real_, imag_, windowed_;
 };
 
 }  // namespace imse

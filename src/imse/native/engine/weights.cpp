@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "../common/error.h"
 #include "../common/packing.h"
 
 namespace imse {
@@ -185,7 +186,7 @@ std::vector<float> rotation_of_bins(int bins) {
 Network::Network(Tensors& tensors, int channels, int blocks, int bins)
     : kernels(chosen_kernels()), channels(channels), bins(bins) {
   const auto check = [](bool fine, const std::string& rule) {
-    if (!fine) throw std::runtime_error("the compiled engine needs " + rule);
+    if (!fine) throw Error(IMSE_UNSUPPORTED_WEIGHTS, "the compiled engine needs " + rule);
   };
   check(channels >= HEAD_SIZE && channels % HEAD_SIZE == 0 && channels <= MAX_CHANNELS,
         "channels in a multiple of " + std::to_string(HEAD_SIZE) + " up to " + std::to_string(MAX_CHANNELS));

@@ -81,7 +81,7 @@ struct Resampling {  // down or up
 struct Network {
   static constexpr int MAX_CHANNELS = 256, MAX_BLOCKS = 64, MAX_BINS = 1024;
 
-  // Throws std::runtime_error for sizes that the engine does not have and for tensors that do not fit them.
+  // Throws Error for sizes that the engine does not have and for tensors that do not fit them.
   Network(Tensors& tensors, int channels, int blocks, int bins);
 
   const Kernels& kernels;

@@ -1,23 +1,22 @@
 // Scratch memory of the training kernels.
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <new>
+
+#include "../common/aligned.h"
 
 namespace imse::ISA {
 
 // The memory that a thread keeps between calls.
 struct ScratchBlock {
-  static constexpr long ALIGNMENT = 64;  // a cache line
-
   char* memory = nullptr;
   long size = 0, used = 0, wanted = 0;
 
   ScratchBlock() = default;
   ScratchBlock(const ScratchBlock&) = delete;
   ScratchBlock& operator=(const ScratchBlock&) = delete;
-  ~ScratchBlock() { std::free(memory); }
+  ~ScratchBlock() { aligned_free(memory); }
 
   // Null where there is no room; `used` counts on, to know how much is wanted.
   void* take(long bytes) {
@@ -30,8 +29,8 @@ struct ScratchBlock {
   // To the most that was wanted; where the system does not have that, there is none.
   void grow() {
     if (wanted <= size) return;
-    std::free(memory);
-    memory = static_cast<char*>(std::aligned_alloc(ALIGNMENT, wanted));
+    aligned_free(memory);
+    memory = static_cast<char*>(aligned_allocate(wanted));
     if (!memory) wanted = 0;
     size = wanted;
   }
@@ -46,7 +45,7 @@ class Scratch {
   ~Scratch() {
     while (extra_) {
       Extra* next = extra_->next;
-      std::free(extra_);
+      aligned_free(extra_);
       extra_ = next;
     }
     block_.used = start_;
@@ -60,7 +59,7 @@ class Scratch {
   Item* take(long count) {
     const long bytes = (count * static_cast<long>(sizeof(Item)) + LINE - 1) / LINE * LINE;
     if (void* memory = block_.take(bytes)) return static_cast<Item*>(memory);
-    char* memory = static_cast<char*>(std::aligned_alloc(LINE, LINE + bytes));
+    char* memory = static_cast<char*>(aligned_allocate(LINE + bytes));
     if (!memory) throw std::bad_alloc();
     extra_ = new (memory) Extra{extra_};  // in the first line
     return static_cast<Item*>(static_cast<void*>(memory + LINE));
@@ -74,7 +73,7 @@ class Scratch {
   }
 
  private:
-  static constexpr long LINE = ScratchBlock::ALIGNMENT;
+  static constexpr long LINE = CACHE_LINE;
 
   // Memory beside the block, in a list of this call's.
   struct Extra {

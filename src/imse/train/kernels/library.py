@@ -15,7 +15,7 @@ from torch import Tensor
 from imse import native
 from imse.errors import ImseError
 from imse.native.build import CompilationError, build_training
-from imse.train.kernels.cache import library_path
+from imse.train.kernels.cache import is_whole, library_path, record
 
 
 def prepare() -> str | None:
@@ -30,9 +30,10 @@ def prepare() -> str | None:
         path = library_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            # Another process may have compiled it meanwhile. A file that cannot be loaded is replaced.
+            # Another process may have compiled it meanwhile. A file that is damaged or cannot be loaded is replaced.
             if _open(path) is None:
                 build_training(path, native.instruction_set())
+                record(path)
         ctypes.CDLL(str(path))
     except (CompilationError, OSError, ImseError) as error:
         return _one_line(str(error))
@@ -89,7 +90,7 @@ def _library() -> ctypes.CDLL | None:
 
 def _open(path: Path) -> ctypes.CDLL | None:
     try:
-        return ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(path)) if is_whole(path) else None
     except OSError:
         return None
 

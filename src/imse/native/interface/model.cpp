@@ -1,0 +1,111 @@
+#include "model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "../common/error.h"
+#include "../signal/gain.h"
+#include "../signal/level.h"
+#include "../signal/segments.h"
+#include "process.h"
+
+namespace imse {
+namespace {
+
+constexpr int MAX_THREADS = 1024;
+
+static_assert(SHORTEST_LEVELLED == IMSE_SHORTEST_SEGMENT && SPECTRUM_BINS == IMSE_BINS && HOP_LENGTH == IMSE_HOP &&
+                  SAMPLE_RATE == IMSE_SAMPLE_RATE,
+              "what imse.h says");
+
+int checked(int threads) {
+  if (threads < 1 || threads > MAX_THREADS)
+    throw Error(IMSE_INVALID_ARGUMENT, "threads must be 1 to " + std::to_string(MAX_THREADS));
+  return threads;
+}
+
+}  // namespace
+
+Model::Model(WeightsFile file, int threads)
+    : metadata_(std::move(file.metadata)),
+      parameters_(file.tensors.count()),
+      blocks_(file.blocks),
+      threads_(checked(threads)),
+      network_(file.tensors, file.channels, file.blocks, IMSE_BINS),
+      transform_(network_.kernels),
+      process_(process_id()) {}
+
+imse_description Model::describe() const { return {network_.channels, blocks_, network_.bins, threads_, parameters_}; }
+
+const char* Model::metadata(const std::string& key) const {
+  const auto found = metadata_.find(key);
+  return found == metadata_.end() ? nullptr : found->second.c_str();
+}
+
+std::unique_ptr<Session> Model::take() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    forget_sessions_of_parent();
+    if (!idle_.empty()) {
+      std::unique_ptr<Session> session = std::move(idle_.back());
+      idle_.pop_back();
+      return session;
+    }
+  }
+  try {
+    return std::make_unique<Session>(network_, transform_, threads_);
+  } catch (const std::system_error&) {
+    throw Error(IMSE_OUT_OF_MEMORY, "the system has no room for " + std::to_string(threads_) + " threads: use fewer");
+  }
+}
+
+// Sessions are kept for the next calls: as many as can be of use at once, with the memory for an ordinary segment.
+void Model::give_back(std::unique_ptr<Session> session) {
+  session->trim(static_cast<int>(Transform::frames(LONGEST_SEGMENT)));
+  const size_t most = std::max(1U, std::thread::hardware_concurrency() / static_cast<unsigned>(threads_));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (idle_.size() < most) idle_.push_back(std::move(session));
+}
+
+// In a forked process there are sessions, but not their threads, for which their ends would wait for ever: their memory
+// is given up.
+void Model::forget_sessions_of_parent() {
+  if (process_ == process_id()) return;
+  for (auto& session : idle_) static_cast<void>(session.release());
+  idle_.clear();
+  process_ = process_id();
+}
+
+void Model::enhance_segment(const float* noisy, size_t samples, float* enhanced, float* high_band) {
+  const std::vector<float> original(noisy, noisy + samples);
+  double sum = 0;
+  for (const float x : original) sum += x;
+  const auto mean = static_cast<float>(sum / static_cast<double>(samples));
+  std::vector<float> centred(samples), output(samples);
+  for (size_t i = 0; i < samples; i++) centred[i] = original[i] - mean;
+  const std::vector<float> gain = levelling_gain(centred);
+  std::vector<float> levelled(samples);
+  for (size_t i = 0; i < samples; i++) levelled[i] = centred[i] * gain[i];
+  with_session([&](Session& session) {
+    const Session::Spectrum& spectrum = session.run(levelled.data(), static_cast<long>(samples), output.data());
+    if (high_band)
+      guide_gain(spectrum.noisy.data(), spectrum.enhanced.data(), spectrum.frames, static_cast<long>(samples),
+                 high_band);
+  });
+  for (size_t i = 0; i < samples; i++) {
+    if (!std::isfinite(output[i]))
+      throw Error(IMSE_INVALID_WEIGHTS, "damaged weights: the output of the network is not finite");
+    output[i] /= gain[i];
+  }
+  // Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
+  std::vector<double> powers = hop_powers(centred);
+  const std::vector<double> with_current = hop_powers(original);
+  for (size_t i = 0; i < powers.size(); i++) powers[i] = std::min(powers[i], with_current[i]);
+  const std::vector<float> limit = limiting_gain(powers, output);
+  for (size_t i = 0; i < samples; i++) enhanced[i] = output[i] * limit[i];
+}
+
+}  // namespace imse

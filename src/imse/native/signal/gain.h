@@ -1,0 +1,19 @@
+// Gains over time, from a signal before and after enhancement: those of `imse.signal.gain`, which says why and how.
+#pragma once
+
+#include <vector>
+
+namespace imse {
+
+// The mean power in each hop of a signal; the last hop is filled up with zeros.
+std::vector<double> hop_powers(const std::vector<float>& signal);
+
+// The gain, 0 to 1, at every sample, that keeps the power of the enhanced signal in any window of 0.4 s near that of
+// the noisy one. The power of the noisy signal is given in hops, that of the enhanced one is computed.
+std::vector<float> limiting_gain(const std::vector<double>& noisy, const std::vector<float>& enhanced);
+
+// The gain, 0 to 1, of the network just below 8 kHz at every sample, from the compressed magnitudes
+// [frames, SPECTRUM_BINS] before and after it.
+void guide_gain(const float* noisy, const float* enhanced, int frames, long samples, float* gain);
+
+}  // namespace imse
