@@ -4,10 +4,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "kaiser.h"
+
 namespace imse {
 namespace {
-
-constexpr double PI = 3.14159265358979323846;
 
 // Samples of the lower rate on either side, and the cutoff in its cycles per sample: from 0.45 to 0.5 the filter falls
 // by 70 dB.
@@ -16,23 +16,11 @@ constexpr double CUTOFF = 0.475, KAISER_BETA = 6.76;
 // Values of the kernel from one sample of the lower rate to the next, between which it is interpolated.
 constexpr int FINENESS = 512;
 
-// Modified Bessel function of the first kind, order 0, by its series.
-double bessel(double x) {
-  double sum = 1, term = 1;
-  for (int k = 1; term > 1e-17 * sum; k++) {
-    term *= x / 2 / k * (x / 2 / k);
-    sum += term;
-  }
-  return sum;
-}
-
 std::vector<float> kernel() {
   std::vector<float> values;
   for (int i = 0; i <= HALF_WIDTH * FINENESS + 1; i++) {
-    const double x = static_cast<double>(i) / FINENESS, edge = std::min(1.0, x / HALF_WIDTH);
-    const double window = bessel(KAISER_BETA * std::sqrt(1 - edge * edge)) / bessel(KAISER_BETA);
-    const double sinc = i ? std::sin(2 * PI * CUTOFF * x) / (PI * x) : 2 * CUTOFF;
-    values.push_back(static_cast<float>(sinc * window));
+    const double x = static_cast<double>(i) / FINENESS;
+    values.push_back(static_cast<float>(2 * CUTOFF * sinc(2 * CUTOFF * x) * kaiser(x / HALF_WIDTH, KAISER_BETA)));
   }
   return values;
 }
