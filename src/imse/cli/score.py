@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from imse.cli.output import check_output, overwrite_option
-from imse.errors import printable
+from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 
 _path = click.Path(path_type=Path)
@@ -48,7 +48,6 @@ def score(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from imse.errors import ImseError, describe
     from imse.score.items import find_items
     from imse.score.report import write_report
     from imse.score.run import score as run
