@@ -46,7 +46,7 @@ def main() -> None:
         enhanced += ["--enhanced", out]
     test = ["--clean", options.test / "clean", "--noisy", options.test / "noisy"]
     measures = "pesq_wb,csig,cbak,covl,stoi,si_sdr_db"
-    imse("evaluate", *test, *enhanced, "--measures", measures, "--json", runs / "scores.json")
+    imse("evaluate", *test, *enhanced, "--measures", measures, "--json", runs / "scores.json", "--overwrite")
 
 
 if __name__ == "__main__":

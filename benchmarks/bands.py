@@ -1,11 +1,11 @@
 """How much of the noise is left in each band: below the voice, and around the resampler's edge below 8 kHz.
 
-    python benchmarks/bands.py RECIPE [--weights NAME|FILE] [--count N]
+    python benchmarks/bands.py RECIPE [--weights NAME|FILE] [--count N] [--network-alone]
 
 Speech and noise are those that the recipe holds out. At 16 kHz they are enhanced as they are. At 48 kHz, the voice gets
 a band above 8 kHz like its own from 4 to 8 kHz, as nothing in the corpus has one, and the noise is pink. A row has, for
 one band, the level of the noisy speech, and by how much the power of what is not clean speech falls: in the pauses, and
-while somebody speaks.
+while somebody speaks. `--network-alone` leaves the strip below 8 kHz as the network makes it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+import imse.enhancer
 from held_out import held_out
 from imse.enhancer import Enhancer
 from imse.signal.spectrum import Floats
@@ -92,7 +93,10 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--count", type=int, default=12, help="mixtures of each kind")
+    parser.add_argument("--network-alone", action="store_true")
     arguments = parser.parse_args()
+    if arguments.network_alone:
+        imse.enhancer.follow_guide = lambda _noisy, enhanced, _gain: enhanced
     enhancer = Enhancer(arguments.weights)
     for kind, utterances in held_out(arguments.recipe, arguments.count).items():
         report(f"{kind}, 16 kHz", utterances, 16_000, enhancer)

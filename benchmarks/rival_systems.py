@@ -74,7 +74,7 @@ def _folder(module: str, package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _by_frames(x: Floats, frame_length: int, process: Process) -> Floats:
+def by_frames(x: Floats, frame_length: int, process: Process) -> Floats:
     """A recording at 48 kHz and the silence after it, one frame after the other."""
     count = -(-(len(x) + round(_TAIL_SECONDS * _FULL_BAND)) // frame_length)
     frames = np.zeros((count, frame_length), np.float32)
@@ -108,7 +108,7 @@ def _rnnoise() -> OpenSystem:
         def process(frame: Floats, enhanced: Floats) -> None:
             library.rnnoise_process_frame(state, _pointer(enhanced), _pointer(frame))
 
-        return lambda x: _by_frames(x * full_scale, library.rnnoise_get_frame_size(), process) / full_scale
+        return lambda x: by_frames(x * full_scale, library.rnnoise_get_frame_size(), process) / full_scale
 
     return OpenSystem(_FULL_BAND, path, start)
 
@@ -129,7 +129,7 @@ def _deepfilternet() -> OpenSystem:
         def process(frame: Floats, enhanced: Floats) -> None:
             library.df_process_frame(state, _pointer(frame), _pointer(enhanced))
 
-        return lambda x: _by_frames(x, library.df_get_frame_length(state), process)
+        return lambda x: by_frames(x, library.df_get_frame_length(state), process)
 
     return OpenSystem(_FULL_BAND, weights, start)
 

@@ -38,7 +38,7 @@ _DIGITS = {"pesq_wb": 2, "stoi": 3, "si_sdr_db": 1, "dnsmos_ovrl": 2}
 
 
 def main() -> None:
-    """Print the two tables."""
+    """Run the systems, score what they make, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,11 +15,12 @@ import onnx
 import pytest
 
 import imse
-from imse.checkpoint import save
+from imse.checkpoint import load, save
 from imse.errors import ImseError
 from imse.info import compare, describe, network_config
 from imse.nn import Network, NetworkConfig
-from imse.weights import CONFIG_KEY
+from imse.weights import CONFIG_KEY, FOLDER, names
+from imse.weights.serialization import serialize
 
 SMALL = NetworkConfig(channels=8, blocks=1, bins=16)
 
@@ -46,6 +48,47 @@ def test_safetensors(tmp_path: Path) -> None:
     ]
     total = f"{sum(p.numel() for p in Network(SMALL).parameters()):,}"
     assert lines[-1].split() == ["total", total, "0.05"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (replace(SMALL, blocks=10**9, attention="met"), "1000000000 blocks, but tensors of 1"),
+        (replace(SMALL, channels=8 * 10**9), "8000000000 channels, but tensors of 8"),
+        (replace(SMALL, bins=32), "32 bins, but tensors of 16"),
+    ],
+)
+def test_a_configuration_that_the_tensors_do_not_have(tmp_path: Path, config: NetworkConfig, message: str) -> None:
+    """It is refused at once, by what opens the weights too: nothing of that size is built."""
+    file = tmp_path / "a.safetensors"
+    tensors = {name: tensor.detach().numpy() for name, tensor in Network(SMALL).state_dict().items()}
+    file.write_bytes(serialize(tensors, {CONFIG_KEY: json.dumps(asdict(config))}))
+    with pytest.raises(ImseError, match=message):
+        describe(file)
+    with pytest.raises(ImseError, match=r"a\.safetensors: "):
+        load(file)
+
+
+def test_neither_needs_torch() -> None:
+    """`imse info` and `imse models`; the numbers are those of the model card."""
+    code = """if True:
+        import sys, imse.info
+        from imse.weights import find
+        print(imse.info.packaged())
+        print(imse.info.describe(find("default", ".safetensors")))
+        assert not {"torch", "onnxruntime"} & {*sys.modules}
+    """
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| ([\d,]+) \| ([\d.]+) MB.*\| (\S+, \S+) \| (\S+, \S+) \|$", card, re.MULTILINE
+    )
+    assert sorted(row[0] for row in rows) == names()
+    lines = {line.split()[0]: line for line in printed.splitlines() if line}
+    for name, parameters, megabytes, *scores in rows:
+        shown = [score.replace(" .", " 0.") for score in scores]
+        assert re.fullmatch(rf"{name} +{parameters} +[\d.]+ +{megabytes} +MIT +{' +'.join(shown)}", lines[name])
+    assert lines["total"].split() == ["total", "431,388", "4.50"]
 
 
 def test_onnx_needs_no_torch(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from imse.cli import app
 
 _ROOT = Path(__file__).resolve().parents[1]
 _NOTEBOOK = _ROOT / "examples" / "first_steps.ipynb"
@@ -33,6 +36,13 @@ def test_the_reference_comes_from_the_docstrings(site: Path) -> None:
     for name in ("imse.enhance", "imse.enhancer.Enhancer.enhance_file", "imse.evaluate.evaluate"):
         assert f'id="{name}"' in page
     assert "Samples [samples] or [samples, channels]" in " ".join(re.sub(r"<[^>]+>", "", page).split())
+
+
+def test_every_command_has_its_help(site: Path) -> None:
+    page = (site / "commands.html").read_text(encoding="utf-8")
+    for command in app.list_commands(click.Context(app)):
+        assert f'id="{command}"' in page
+    assert "--attenuation-limit DB" in page
 
 
 def test_links_between_pages_and_to_files(site: Path) -> None:

@@ -40,7 +40,7 @@ from imse.engine.interface import Engine
 from imse.errors import ImseError, WrongValueError
 from imse.finish import Finishing, spooled
 from imse.samples import Samples, as_floats, check_samples, count_clipped, like
-from imse.signal.gain import guide_gain, limiting_gain
+from imse.signal.gain import follow_guide, guide_gain, limiting_gain
 from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
@@ -140,7 +140,7 @@ class Enhancer:
                 another shape, NaN or infinite samples, or a rate out of range.
         """
         check_samples(x, MOST_CHANNELS)
-        sample_rate = _checked_rate(sample_rate)
+        sample_rate = checked_rate(sample_rate)
         signal = as_floats(x[:, np.newaxis] if x.ndim == 1 else x)
 
         def blocks() -> Iterator[Block]:
@@ -180,7 +180,7 @@ class Enhancer:
         """
         source, target = Path(source), Path(target)
         with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
-            sample_rate = _checked_rate(reader.info.sample_rate)
+            sample_rate = checked_rate(reader.info.sample_rate)
             _check_channels(reader.info.channels)
             targets = [target] if residual is None else [target, Path(residual)]
             _check_targets(targets)  # before the first pass, which may take a while
@@ -280,13 +280,15 @@ class Enhancer:
             if not np.isfinite(enhanced.waveform).all():
                 raise ImseError(f"{self._engine.name}: damaged weights: the output of the network is not finite")
             waveform = enhanced.waveform / gain
+            guide = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
             if self._levelling:
+                waveform = follow_guide(noisy, waveform, guide)
                 # Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
                 waveform *= limiting_gain([noisy, inputs[rows]], waveform)
             parts[0, rows] = waveform
             if with_high_band:
                 parts[1, rows] = inputs[rows]
-                parts[2, rows] = guide_gain(enhanced.noisy, enhanced.magnitude, inputs.shape[1])
+                parts[2, rows] = guide
         return [np.concatenate(segment).T for segment in np.split(parts, len(segments), axis=1)]
 
     def _mix(self, original: Block, block: Block) -> Block:
@@ -410,7 +412,8 @@ def _check_targets(targets: list[Path]) -> None:
         raise ImseError(f"{targets[0]}: the output and what was taken away would be written to one file")
 
 
-def _checked_rate(sample_rate: int) -> int:
+def checked_rate(sample_rate: int) -> int:
+    """A rate in Hz that can be enhanced. Raises `ImseError` for others."""
     sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UnsuitableSignalError(

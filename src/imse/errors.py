@@ -11,7 +11,6 @@ _EXTRAS = {
     "pesq": "eval",
     "pydantic": "train",
     "pydantic_core": "train",
-    "pyloudnorm": "eval",
     "pyroomacoustics": "train",
     "pystoi": "eval",
     "speechmos": "eval",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imse.cost import Cost, Shapes, costs
 from imse.errors import ImseError, printable
-from imse.weights import CONFIG_KEY, PARENTS_KEY
+from imse.weights import CONFIG_KEY, FOLDER, PARENTS_KEY, find, names
+from imse.weights.header import NotSafetensorsError, read_header
 
 if TYPE_CHECKING:
     from imse.nn import NetworkConfig
@@ -32,26 +35,83 @@ def describe(weights: Path) -> str:
     """Network and origin of weights, and the cost of each part of the network.
 
     Args:
-        weights: A file that `imse.checkpoint.load` opens, or an ONNX file. An ONNX file is read without torch, and the
-            cost of its parts is not given.
+        weights: A file that `imse.checkpoint.load` opens, or an ONNX file, of which the cost of its parts is not given.
+            Only the authors' published files need torch.
 
     Raises:
         ImseError: The file is neither.
         OSError: The file cannot be read.
+        ModuleNotFoundError: A published file, and torch is not installed.
     """
     if weights.suffix == ".onnx":
         metadata = _onnx_metadata(weights)
-        return _table(_facts(weights, _onnx_config(metadata.pop(CONFIG_KEY), weights), metadata))
-
-    from dataclasses import asdict
-
-    from imse.checkpoint import load_with_metadata
-    from imse.cost import costs
-
-    network, metadata = load_with_metadata(weights)
+        return _table(_facts(weights, _parsed(metadata.pop(CONFIG_KEY), weights), metadata))
+    config, shapes, metadata = _network(weights)
     parts: Rows = [("", "parameters", "GMAC per second")]
-    parts += [(part, f"{cost.parameters:,}", f"{cost.gmacs:.2f}") for part, cost in costs(network.config).items()]
-    return _table(_facts(weights, asdict(network.config), metadata)) + "\n\n" + _table(parts)
+    parts += [(part, f"{cost.parameters:,}", f"{cost.gmacs:.2f}") for part, cost in _costs(weights, shapes).items()]
+    return _table(_facts(weights, config, metadata)) + "\n\n" + _table(parts)
+
+
+def packaged() -> str:
+    """A table of the weights in the package: size, cost, licence and quality."""
+    scores = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))
+    corpora = list(dict.fromkeys(corpus for found in scores.values() for corpus in found))
+    rows: Rows = [("", "parameters", "GMAC/s", "MB", "licence", *(f"PESQ, STOI: {corpus}" for corpus in corpora))]
+    for name in names():
+        file = find(name, ".safetensors")
+        _, shapes, metadata = _network(file)
+        total = _costs(file, shapes)["total"]
+        quality = (scores.get(name, {}).get(corpus) for corpus in corpora)
+        rows.append(
+            (
+                name,
+                f"{total.parameters:,}",
+                f"{total.gmacs:.2f}",
+                f"{file.stat().st_size / 1e6:.1f}",
+                metadata["license"].partition(";")[0],
+                *(f"{found['pesq']:.2f}, {found['stoi']:.3f}" if found else "-" for found in quality),
+            )
+        )
+    return _table(rows)
+
+
+def _network(weights: Path) -> tuple[dict[str, Any], Shapes, dict[str, str]]:
+    """Configuration, shapes of tensors, and metadata on the origin of a file that is not ONNX."""
+    try:
+        metadata, shapes = read_header(weights)
+    except NotSafetensorsError:
+        if weights.suffix == ".safetensors":
+            raise
+        from dataclasses import asdict
+
+        from imse.checkpoint import load_with_metadata
+
+        network, metadata = load_with_metadata(weights)
+        return asdict(network.config), {name: x.shape for name, x in network.state_dict().items()}, metadata
+    if CONFIG_KEY not in metadata:
+        raise ImseError(f"{weights}: a safetensors file, but not of imse: no '{CONFIG_KEY}' in its metadata")
+    config = _parsed(metadata.pop(CONFIG_KEY), weights)
+    _check(config, shapes, weights)
+    return config, shapes, metadata
+
+
+def _check(config: Mapping[str, Any], shapes: Shapes, weights: Path) -> None:
+    """Refuse a configuration that other tensors than those in the file would belong to."""
+    blocks = {found[1] for name in shapes if (found := re.match(r"unet\.\w+\.blocks\.(\d+)\.", name))}
+    sizes = {"channels": "encoder.entry.0.bias", "bins": "magnitude_decoder.sigmoid.slope"}
+    values = {"blocks": len(blocks), **{size: next(iter(shapes.get(name, ())), 0) for size, name in sizes.items()}}
+    for size, value in values.items():
+        if config.get(size) != value:
+            raise ImseError(
+                f"{weights}: unusable network configuration: {config.get(size)} {size}, but tensors of {value}"
+            )
+
+
+def _costs(weights: Path, shapes: Shapes) -> dict[str, Cost]:
+    try:
+        return costs(shapes)
+    except ImseError as error:
+        raise ImseError(f"{weights}: {error}") from error
 
 
 def compare() -> str:
@@ -59,11 +119,11 @@ def compare() -> str:
 
     `imse.cost.costs` defines the parts and what is counted in each.
     """
-    from imse.cost import costs, real_time_factors, state_bytes
+    from imse.cost import real_time_factors, shapes_of
     from imse.nn import NetworkConfig
 
     configs = [NetworkConfig(attention=attention, embedding=embedding) for attention, embedding in _FAMILY.values()]
-    networks = [costs(config) for config in configs]
+    networks = [costs(shapes_of(config)) for config in configs]
     totals = [parts["total"] for parts in networks]
     factors = real_time_factors(configs)
     published = [total.parameters + _SELECTIVE_FUSION for total in totals]
@@ -77,7 +137,7 @@ def compare() -> str:
         *((f"  {name}", *(f"{parts[name].gmacs:.2f}" for parts in networks)) for name in names),
         ("real-time factor, torch, 1 thread", *(f"{factor:.3f}" for factor in factors)),
         ("  relative to MUSE", *(f"{factor / factors[0]:.2f}" for factor in factors)),
-        ("state in float32, MB", *(f"{state_bytes(config) / 1e6:.2f}" for config in configs)),
+        ("state in float32, MB", *(f"{4 * total.parameters / 1e6:.2f}" for total in totals)),
     ]
     muse, imse = published[0], published[-1]
     embeddings = networks[-1]["embeddings"].parameters
@@ -125,7 +185,7 @@ def _parents_text(parents: str) -> str:
         return parents
 
 
-def _onnx_config(text: str, weights: Path) -> dict[str, Any]:
+def _parsed(text: str, weights: Path) -> dict[str, Any]:
     """The network's configuration, as it is stated: what it means is known to torch's network alone."""
     try:
         config = json.loads(text)

@@ -88,6 +88,23 @@ def test_an_output_that_is_replaced(command: str, small_weights: Path, tmp_path:
 
 
 @pytest.mark.parametrize("command", ["convert", "export"])
+def test_an_output_that_cannot_be_written(command: str, small_weights: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for output, message in (
+        (loop, "too many levels of symbolic links"),
+        (tmp_path, "not a file; name a file to write"),
+    ):
+        assert_one_line(imse(command, small_weights, output), f"{output}: {message}")
+
+
+def test_weights_of_the_package_by_name(tmp_path: Path) -> None:
+    done = imse("export", "small", tmp_path / "small.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "small" in imse("info", "--weights", tmp_path / "small.onnx").stdout
+
+
+@pytest.mark.parametrize("command", ["convert", "export"])
 def test_a_wrong_file(command: str, example: Path, tmp_path: Path) -> None:
     assert_one_line(imse(command, example, tmp_path / "out"), f"{example}: ")
     assert not list(tmp_path.iterdir())

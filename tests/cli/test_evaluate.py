@@ -50,6 +50,8 @@ def test_everything_it_writes(folders: Path) -> None:
     assert "Segmental SNR, dB ↑" in done.stdout
     assert "enhanced: LLR is missing for 1 file: file is silent" in done.stdout
     assert sorted(path.name for path in (folders / "out").iterdir()) == ["report.html", "scores.csv", "scores.json"]
+    told = [line.removeprefix("written: ") for line in done.stdout.splitlines() if line.startswith("written: ")]
+    assert sorted(told) == sorted(map(str, outputs))
     result = json.loads(outputs[0].read_text())
     [system] = result["enhanced"]
     assert system["summary"]["llr"]["missing"] == {"file is silent": 1}
@@ -107,6 +109,18 @@ def test_files_are_written_though_nothing_can_be_printed(folders: Path) -> None:
         )
     assert done.returncode != 0
     assert len((folders / "a.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_file_that_exists_is_replaced_only_if_asked_to(folders: Path) -> None:
+    report = folders / "report.html"
+    report.write_text("precious")
+    command = ["evaluate", "--measures", "ssnr_db", "--jobs", "1", "--report", report]
+    command += ["--clean", folders / "clean", "--enhanced", folders / "enhanced"]
+    done = imse(*command)
+    assert (done.returncode, done.stderr) == (1, f"imse: {report}: already there; --overwrite replaces it\n")
+    assert report.read_text() == "precious"
+    assert imse(*command, "--overwrite").returncode == 0
+    assert report.read_text() != "precious"
 
 
 def test_unknown_measure(folders: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from rich.console import Console
 
 from evaluate.browser import chromium
 from evaluate.material import RATE, noise, speech, write
@@ -20,6 +21,7 @@ from imse.evaluate import Evaluation, evaluate
 from imse.evaluate.report import write_report
 from imse.evaluate.report.axes import axis
 from imse.evaluate.report.media import audio_uri, loudest, spectrogram_uri
+from imse.evaluate.tables import tables
 
 FILES = 12
 
@@ -74,6 +76,19 @@ def test_page(page: Path) -> None:
     assert text.count("<small>1 missing</small>") == 3
 
 
+def test_no_width_of_a_terminal_splits_a_number(evaluation: Evaluation) -> None:
+    printed = {}
+    for width in (200, 80, 60, 45):
+        console = Console(file=io.StringIO(), width=width)
+        for table in tables(evaluation):
+            console.print(table)
+        text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+        assert max(map(len, text.splitlines())) <= width
+        printed[width] = sorted({word for word in text.split() if re.fullmatch(r"\[?[-+]?\d+\.\d+\S*", word)})
+    assert len(printed[200]) > 20
+    assert all(numbers == printed[200] for numbers in printed.values())
+
+
 def test_gain_without_input_snr_says_what_it_needs(evaluation: Evaluation, tmp_path: Path) -> None:
     unindexed = tuple(replace(pair, snr_db=None) for pair in evaluation.pairs)
     write_report(replace(evaluation, pairs=unindexed), tmp_path / "report.html")
@@ -108,6 +123,8 @@ def test_browser(page: Path) -> None:
         assert loaded["outside"] == 0
         browser.page.set_viewport_size({"width": 420, "height": 900})
         assert browser.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        widths = "[...document.querySelectorAll('.wide')].map((table) => table.scrollWidth - table.clientWidth)"
+        assert max(browser.page.evaluate(widths)) <= 0  # no column is cut off
         with Image.open(io.BytesIO(browser.page.screenshot())) as picture:
             assert picture.height > 500
             colours = picture.convert("RGB").getcolors(maxcolors=1 << 20)

@@ -307,9 +307,11 @@ void engine(const std::vector<Tensor>& tensors, int step) {
   for (const float value : shared.enhance(3)) expect(std::isfinite(value), "a sample that is not finite");
   for (const size_t samples : {IMSE_SHORTEST_SEGMENT, 3333})
     for (const float value : shared.segment(samples)) expect(std::isfinite(value), "a sample that is not finite");
-  const imse_stream_settings settings{2400, 700, 300, 256, INFINITY};
-  for (const size_t samples : {1, 250, 3000})
-    expect(shared.stream(samples, settings, 1) == shared.stream(samples, settings, 2), "blocks change a stream");
+  for (const int rate : {8000, 16000, 44100})
+    for (const size_t samples : {1, 250, rate / 5}) {
+      const imse_stream_settings settings{rate, 2400, 640, 300, 256, 20};
+      expect(shared.stream(samples, settings, 1) == shared.stream(samples, settings, 2), "blocks change a stream");
+    }
   damaged_weights(tensors);
   damaged_files(file, 600 / step);
 }

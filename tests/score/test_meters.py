@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
-import pyloudnorm
 import pytest
 import soxr
 from hypothesis import given, settings
@@ -14,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evaluate.material import RATE, noise, speech
+from imse.finish.loudness import LoudnessMeter
 from imse.score.bandwidth import BandwidthMeter
 from imse.score.clipping import ClippingMeter
 from imse.score.excerpts import Excerpts
 from imse.score.frames import LevelMeter, SpeechMeter
-from imse.score.loudness import LoudnessMeter
 from imse.score.noise import Noise, estimate_noise
 
 Floats = NDArray[np.float64]
@@ -37,7 +36,7 @@ def loudness(signal: Floats, rate: int, block: int | None = None) -> float | Non
     meter = LoudnessMeter(rate, signal.shape[1])
     for part in blocks(signal, block or rate):
         meter.add(part)
-    return meter.integrated()
+    return meter.lufs()
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000, 96_000])
@@ -53,25 +52,11 @@ def test_reference_tone_with_quiet_parts() -> None:
     assert loudness(np.concatenate(parts), RATE) == pytest.approx(-23.0, abs=0.1)
 
 
-@given(
-    seconds=st.floats(0.4, 35),
-    rate=st.sampled_from([8_000, 11_025, 22_050]),
-    channels=st.integers(1, 5),
-    block=st.integers(1_000, 30_000),
-    seed=st.integers(0, 99),
-)
-@settings(max_examples=12, deadline=None)
-def test_pieces_have_the_loudness_of_the_whole(seconds: float, rate: int, channels: int, block: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    levels = np.repeat(10 ** random.uniform(-3, -0.5, 40), rate)[: max(round(seconds * rate), -(-2 * rate // 5))]
-    signal = levels[:, None] * random.standard_normal((len(levels), channels)) + 0.3  # with direct current
-    whole = pyloudnorm.Meter(rate, "DeMan").integrated_loudness(signal)
-    assert loudness(signal, rate, block) == pytest.approx(whole, abs=0.02)
-
-
-@pytest.mark.parametrize("signal", [np.zeros((RATE, 1)), sine(1000, -80, 1, RATE), sine(1000, -3, 0.3, RATE)])
-def test_what_has_no_loudness(signal: Floats) -> None:
-    assert loudness(signal, RATE) is None
+@given(size=st.integers(500, 60_000), channels=st.integers(1, 8), rate=st.sampled_from([8_000, 22_050, 48_000]))
+@settings(max_examples=8, deadline=None)
+def test_blocks_of_any_length_have_the_loudness_of_the_whole(size: int, channels: int, rate: int) -> None:
+    signal = 0.1 * np.random.default_rng(0).standard_normal((3 * rate, channels))
+    assert loudness(signal, rate, size) == pytest.approx(loudness(signal, rate, len(signal)), abs=0.01)
 
 
 @given(
@@ -156,7 +141,7 @@ def test_noise_of_any_rate_level_and_padding(
     padded = np.pad(mixed, silence)
     found = estimate(np.repeat(padded[:, None], channels, axis=1) + (constant if not silence else 0), rate)
     share = min(rate, RATE) / RATE  # of the noise, that is left of it at a lower rate
-    assert found.floor_db == pytest.approx(10 * np.log10(0.09 * np.mean(added**2) * share) + gain_db, abs=2.5)
+    assert found.floor_db == pytest.approx(10 * np.log10(0.09 * np.mean(added**2) * share) + gain_db, abs=1)
     assert found.snr_db is not None
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imse.signal.gain import guide_gain, limiting_gain
+from imse.signal.gain import follow_guide, guide_gain, limiting_gain
 from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, Floats
 
 SAMPLES = 40_000
@@ -36,6 +36,25 @@ def _power_db(signal: Floats, window: int = 6_400) -> NDArray[np.float64]:
     """The power of every window of 0.4 s of a signal [samples]."""
     sums = np.cumsum(np.concatenate([[0], np.square(signal, dtype=np.float64)]))
     return np.asarray(10 * np.log10((sums[window:] - sums[:-window]) / window))
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.3, 1.0])
+def test_the_strip_below_8_khz_follows_the_guide_and_the_rest_the_network(gain: float) -> None:
+    before, after = _noise(0, batch=2), _noise(1, batch=2)
+    mended = follow_guide(before, after, np.full_like(before, gain))
+    inner = slice(1_000, -1_000)  # at the ends, a cut is in every band
+    window = np.hanning(SAMPLES - 2_000)
+    noisy, network, output = (np.fft.rfft(x[:, inner] * window) for x in (before, after, mended))
+    hz = np.fft.rfftfreq(SAMPLES - 2_000, 1 / 16_000)
+    for where, expected in ((hz < 7_500, network), (hz > 7_700, gain * noisy)):
+        error = np.square(np.abs(output - expected))[:, where].mean()
+        assert error < 1e-5 * np.square(np.abs(network))[:, where].mean()
+    assert mended.dtype == np.float32
+
+
+def test_silence_stays_silence_in_the_strip() -> None:
+    silence = np.zeros((1, SAMPLES), np.float32)
+    assert not follow_guide(silence, silence, silence + 1).any()
 
 
 @pytest.mark.parametrize("gain_db", [-60.0, -3.0, 0.0, 0.4])

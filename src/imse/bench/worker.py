@@ -87,9 +87,9 @@ def product() -> Task:
 
 def count(weights: Path) -> Task:
     """Describe the network in a file: its configuration, parameters, and GMAC per second of audio. Nothing is timed."""
-    from imse.cost import costs
+    from imse.cost import costs, shapes_of
     from imse.info import network_config
 
     config = network_config(weights)
-    total = costs(config)["total"]
+    total = costs(shapes_of(config))["total"]
     return (asdict(config), total.parameters, total.gmacs), lambda: None

@@ -13,7 +13,9 @@ from imse import __version__
 from imse.errors import ImseError, describe, extra_of, printable
 
 # A command is the object of this name in the module of this name.
-_COMMANDS = ("enhance", "info", "score", "evaluate", "bench", "convert", "export", "average", "data", "train")
+_COMMANDS = (
+    "enhance", "models", "info", "score", "evaluate", "bench", "convert", "export", "average", "data", "train",
+)  # fmt: skip
 
 
 _WRITING = (errno.EFBIG, errno.EIO, errno.ENOSPC)

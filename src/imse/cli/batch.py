@@ -125,12 +125,12 @@ def run(enhancer: Enhancer, tasks: list[Task], jobs: int, overwrite: bool) -> Ou
                     done = result()
                 except (ImseError, OSError, ModuleNotFoundError) as error:
                     outcome.failed += 1
-                    messages = (describe(error) if len(tasks) == 1 else _with_name(describe(error), task),)
+                    messages = [describe(error) if len(tasks) == 1 else _with_name(describe(error), task)]
                 else:
                     outcome.done += 1
                     outcome.damaged += done.damage is not None
                     outcome.seconds += done.seconds
-                    messages = done.notes if done.damage is None else (done.damage, *done.notes)
+                    messages = [*filter(None, [done.damage]), *done.notes]
                 for message in messages:
                     bars.print(f"imse: {printable(message)}")
     return outcome

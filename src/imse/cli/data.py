@@ -91,10 +91,10 @@ def manifest(
     threads: int,
     overwrite: bool,
 ) -> None:
-    """Make the table of recordings that training needs, from any folders.
+    """Make a table of recordings for training.
 
-    Files may have any format, any rate of 16 kHz or more and any number of channels. What cannot be used is listed, and
-    left out; the exit code is then 1. Some speakers and types of noise are held out for validation.
+    The files may have any format, any rate from 16 kHz on and any number of channels. What cannot be used is listed,
+    and left out; the exit code is then 1. Some speakers and types of noise are held out for validation.
 
     Example: imse data manifest --speech speech --noise noise -o mine.tsv
 
@@ -102,12 +102,10 @@ def manifest(
     """
     from rich.progress import Progress
 
-    from imse.atomic_write import require_writable
-    from imse.cli.output import refuse_existing
+    from imse.cli.output import check_output
     from imse.train import table
 
-    refuse_existing(output, overwrite)
-    require_writable(output)
+    check_output(output, overwrite)
     with Progress(transient=True) as bar:
         tasks = bar.add_task("speech"), bar.add_task("noise")
         voices = table.scan(

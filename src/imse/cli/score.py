@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from imse.cli.output import check_output, overwrite_option
+from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 
 _path = click.Path(path_type=Path)
@@ -24,8 +26,14 @@ _path = click.Path(path_type=Path)
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", show_default="number of processors", help="Number of processes."
 )
+@overwrite_option
 def score(
-    inputs: tuple[Path, ...], before: Path | None, json: Path | None, report: Path | None, jobs: int | None
+    inputs: tuple[Path, ...],
+    before: Path | None,
+    json: Path | None,
+    report: Path | None,
+    jobs: int | None,
+    overwrite: bool,
 ) -> None:
     """Score recordings without a clean reference, before and after enhancement. Needs imse[eval].
 
@@ -40,8 +48,6 @@ def score(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from imse.atomic_write import require_writable
-    from imse.errors import ImseError, describe
     from imse.score.items import find_items
     from imse.score.report import write_report
     from imse.score.run import score as run
@@ -50,7 +56,7 @@ def score(
 
     outputs = [(path, write) for path, write in ((json, write_json), (report, write_report)) if path]
     for path, _ in outputs:
-        require_writable(path)
+        check_output(path, overwrite)
     failures: list[str] = []
     items = find_items(inputs, before, lambda error: failures.append(describe(error)))
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -65,6 +71,8 @@ def score(
     finally:  # write the files even if printing fails, as into a closed pipe (`| head`)
         for path, write in outputs:
             write(scores, path)
+    for path, _ in outputs:
+        click.echo(f"written: {printable(str(path))}")
     failures += [error for found in scores for error in found.errors]
     for failure in failures:
         click.echo(f"imse: {failure}", err=True)

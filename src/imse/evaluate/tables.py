@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +17,7 @@ from imse.evaluate.results import Comparison, Evaluation, Summary, System
 _ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0"}
 
 
-def tables(evaluation: Evaluation) -> Iterator[Table | Text]:
+def tables(evaluation: Evaluation) -> Iterator[NumberTable | Text]:
     """What to print: means with intervals, means by input SNR, comparisons, and what to know about the files."""
     yield _means(evaluation)
     if evaluation.cells:
@@ -41,7 +42,7 @@ def mean_with_interval(summary: Summary | Comparison, sign: str = "") -> str:
     if summary.low is None or summary.high is None:
         return mean
     low, high = (f"{end:{sign}.{3 if abs(summary.mean) < 1 else 2}f}" for end in (summary.low, summary.high))
-    return f"{mean} [{low},{high}]"  # without a space: a narrow terminal puts the interval whole under its mean
+    return f"{mean} [{low},{high}]"  # no space in it: a narrow terminal puts it whole under its mean
 
 
 def notes(evaluation: Evaluation) -> list[str]:
@@ -66,23 +67,74 @@ def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
-def _table(title: str, text: str, numbers: Sequence[str]) -> Table:
+class NumberTable:
+    """A table of measures whose numbers are never split: it is printed in parts where the terminal is too narrow.
+
+    Args:
+        title: Text above it.
+        heads: Names of the columns after the first; a long one is folded.
+    """
+
+    def __init__(self, title: str, heads: Sequence[str]) -> None:
+        self._title = title
+        self._heads = heads
+        self._rows: list[Sequence[str]] = []
+
+    def add_row(self, measure: str, cells: Sequence[str]) -> None:
+        """Add the cells of a measure, one for each head; they are broken at spaces only."""
+        self._rows.append((title(measure), *cells))
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, or its parts with as many columns as fit."""
+        columns = [list(column) for column in zip(("measure", *self._heads), *self._rows, strict=True)]
+        names, numbers = columns[0], columns[1:]
+        room = options.max_width - max(map(len, names)) - 2
+        heading = self._title
+        start = 0
+        while start < len(numbers):
+            stop, wanted = start + 1, _least(numbers[start])
+            while stop < len(numbers) and (wanted := wanted + _least(numbers[stop])) <= room:
+                stop += 1
+            yield _table(heading, names, numbers[start:stop], room)
+            heading, start = f"{self._title}, continued", stop
+
+
+_GAP = 3  # between columns
+_HEAD = 8  # characters of a head that are not folded
+
+
+def _least(column: Sequence[str]) -> int:
+    """Width of a column whose cells are broken at spaces, with the gap before it."""
+    head, *cells = ([len(word) for word in cell.split()] for cell in column)
+    return max(min(max(head), _HEAD), *(max(words) for words in cells)) + _GAP
+
+
+def _widest(column: Sequence[str]) -> int:
+    """Width of a column with the gap before it, without any break but those in its cells."""
+    return max(len(line) for cell in column for line in cell.splitlines()) + _GAP
+
+
+def _table(title: str, names: Sequence[str], numbers: Sequence[Sequence[str]], room: int) -> Table:
+    width = _widest if sum(map(_widest, numbers)) <= room else _least
     # As Text: the names of folders are no markup.
     table = Table(
         title=Text(printable(title), "bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
     )
-    table.add_column(text, vertical="bottom", no_wrap=True)
-    for name in numbers:
-        table.add_column(Text(name), justify="right", vertical="bottom", overflow="fold")
+    table.add_column(names[0], vertical="bottom", no_wrap=True)
+    for head, *cells in numbers:
+        table.add_column(
+            Text(head), justify="right", vertical="bottom", overflow="fold", width=width([head, *cells]) - _GAP
+        )
+    for row in list(zip(names, *numbers, strict=True))[1:]:
+        table.add_row(*row)
     return table
 
 
-def _means(evaluation: Evaluation) -> Table:
+def _means(evaluation: Evaluation) -> NumberTable:
     names = [printable(system.name) for system in evaluation.systems]
-    table = _table(f"{_files(len(evaluation.pairs))}: mean [95 % interval]", "measure", names)
+    table = NumberTable(f"{_files(len(evaluation.pairs))}: mean [95 % interval]", names)
     for measure in evaluation.measures:
-        summaries = [evaluation.summary(system, measure) for system in evaluation.systems]
-        table.add_row(title(measure), *(_cell(summary) for summary in summaries))
+        table.add_row(measure, [_cell(evaluation.summary(system, measure)) for system in evaluation.systems])
     return table
 
 
@@ -91,17 +143,17 @@ def _cell(summary: Summary) -> str:
     return mean_with_interval(summary) + (f" ({missing} missing)" if missing else "")
 
 
-def _cells(evaluation: Evaluation, system: System) -> Table:
+def _cells(evaluation: Evaluation, system: System) -> NumberTable:
     heads = [f"{label}\n{_files(len(positions))}" for label, positions in evaluation.cells.items()]
-    table = _table(f"{system.name}: mean by input SNR", "measure", [*heads, "mean of\nthese"])
+    table = NumberTable(f"{system.name}: mean by input SNR", [*heads, "mean of\nthese"])
     for measure in evaluation.measures:
         summary = evaluation.summary(system, measure)
         means = [*summary.cells.values(), summary.mean_of_cells]
-        table.add_row(title(measure), *("none" if mean is None else f"{mean:.3f}" for mean in means))
+        table.add_row(measure, ["none" if mean is None else f"{mean:.3f}" for mean in means])
     return table
 
 
-def _comparisons(evaluation: Evaluation) -> Iterator[Table]:
+def _comparisons(evaluation: Evaluation) -> Iterator[NumberTable]:
     """One table for each two systems."""
     by_systems: dict[tuple[str, str], list[Comparison]] = {}
     for measure in evaluation.measures:
@@ -109,7 +161,7 @@ def _comparisons(evaluation: Evaluation) -> Iterator[Table]:
             by_systems.setdefault((comparison.first, comparison.second), []).append(comparison)
     for (first, second), comparisons in by_systems.items():
         heads = ["mean difference [95 % interval]", "files better", "worse"]
-        table = _table(f"{second} minus {first}, file by file", "measure", heads)
+        table = NumberTable(f"{second} minus {first}, file by file", heads)
         for found in comparisons:
-            table.add_row(title(found.measure), mean_with_interval(found, "+"), str(found.wins), str(found.losses))
+            table.add_row(found.measure, [mean_with_interval(found, "+"), str(found.wins), str(found.losses)])
         yield table

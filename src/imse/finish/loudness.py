@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import soxr
+from numpy.typing import NDArray
 
 from imse.errors import WrongValueError
 from imse.finish.finishing import TRUE_PEAK_LIMIT_DB, Loudness
 from imse.signal.resample import Block, resample_stream
 
-if TYPE_CHECKING:
-    from av.filter import Graph
-
 _RATE = 48_000
 _OVERSAMPLING = 4
 _SILENCE_LUFS = -70.0  # the standard's absolute gate, and what FFmpeg says of silence
 _LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
+MOST_CHANNELS = len(_LAYOUTS)
 _INTEGRATED = "lavfi.r128.I"
 
 
@@ -62,40 +62,70 @@ def measure(blocks: Iterable[Block], sample_rate: int, channels: int) -> Measure
         ModuleNotFoundError: PyAV is not installed.
         WrongValueError: More channels.
     """
-    if channels > len(_LAYOUTS):
-        raise WrongValueError(f"{channels} channels; loudness can be set of at most {len(_LAYOUTS)}")
+    if channels > MOST_CHANNELS:
+        raise WrongValueError(f"{channels} channels; loudness can be set of at most {MOST_CHANNELS}")
     oversampled = resample_stream(blocks, sample_rate, _OVERSAMPLING * sample_rate, channels)
     true_peak = max((float(np.abs(block).max(initial=0)) for block in oversampled), default=0.0)
-    return Measured(_integrated(resample_stream(blocks, sample_rate, _RATE, channels), channels), true_peak)
-
-
-def _integrated(blocks: Iterable[Block], channels: int) -> float | None:
-    """Integrated loudness in LUFS of a signal at 48 kHz."""
-    from av.audio.frame import AudioFrame
-    from av.filter import Graph
-
-    time_base = Fraction(1, _RATE)
-    layout = _LAYOUTS[channels - 1]
-    graph = Graph()
-    source = graph.add_abuffer(sample_rate=_RATE, format="dblp", layout=layout, time_base=time_base)
-    graph.link_nodes(source, graph.add("ebur128", "metadata=1"), graph.add("abuffersink")).configure()
-    lufs, frames = _SILENCE_LUFS, 0
+    meter = LoudnessMeter(sample_rate, channels)
     for block in blocks:
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block.T, np.float64), "dblp", layout)
-        frame.sample_rate, frame.time_base, frame.pts = _RATE, time_base, frames
-        frames += len(block)
-        graph.push(frame)
-        lufs = _latest(graph, lufs)
-    graph.push(None)
-    lufs = _latest(graph, lufs)
-    return lufs if lufs > _SILENCE_LUFS else None
+        meter.add(block)
+    return Measured(meter.lufs(), true_peak)
 
 
-def _latest(graph: Graph, before: float) -> float:
-    """The integrated loudness up to the last frame that the filter has ready, or that before it."""
-    from av import FFmpegError
+class LoudnessMeter:
+    """Integrated loudness of a signal that comes in blocks.
 
-    with suppress(FFmpegError):  # it wants more, or this is the end
-        while True:
-            before = float(graph.pull().metadata.get(_INTEGRATED, before))
-    return before
+    Args:
+        sample_rate: In Hz.
+        channels: At most 8, in the order of WAV files.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+    """
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        from av.filter import Graph
+
+        self._resampler = soxr.ResampleStream(sample_rate, _RATE, channels, "float64")
+        self._channels = channels
+        self._layout = _LAYOUTS[channels - 1]
+        self._graph = Graph()
+        source = self._graph.add_abuffer(
+            sample_rate=_RATE, format="dbl", layout=self._layout, time_base=Fraction(1, _RATE)
+        )
+        filters = (source, self._graph.add("ebur128", "metadata=1"), self._graph.add("abuffersink"))
+        self._graph.link_nodes(*filters).configure()
+        self._frames = 0
+        self._lufs = _SILENCE_LUFS
+
+    def add(self, block: Block) -> None:
+        """Take the next samples [frames, channels]."""
+        self._push(self._resampler.resample_chunk(np.ascontiguousarray(block, np.float64)))
+
+    def lufs(self) -> float | None:
+        """Integrated loudness; None for silence, or less than 0.4 s. Nothing can be added after."""
+        self._push(self._resampler.resample_chunk(np.empty((0, self._channels)), last=True))
+        self._graph.push(None)
+        self._pull()
+        return self._lufs if self._lufs > _SILENCE_LUFS else None
+
+    def _push(self, block: NDArray[np.float64]) -> None:
+        """Give samples at 48 kHz to the filter."""
+        from av.audio.frame import AudioFrame
+
+        if not len(block):
+            return
+        # Samples of all channels in turns: PyAV cannot fill eight planes.
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "dbl", self._layout)
+        frame.sample_rate, frame.time_base, frame.pts = _RATE, Fraction(1, _RATE), self._frames
+        self._frames += len(block)
+        self._graph.push(frame)
+        self._pull()
+
+    def _pull(self) -> None:
+        """Keep the integrated loudness up to the last frame that the filter has ready."""
+        from av import FFmpegError
+
+        with suppress(FFmpegError):  # it wants more, or this is the end
+            while True:
+                self._lufs = float(self._graph.pull().metadata.get(_INTEGRATED, self._lufs))

@@ -39,7 +39,7 @@ _FLAGS = (
 )  # fmt: skip
 # For GNU's linker and LLVM's: templates of the standard library would otherwise be exported, and could be taken for
 # those of another library in the same process.
-_EXPORTS = "{ global: imse_*; local: *; };"
+_EXPORTS = "IMSE_1 { global: imse_*; local: *; };"
 # The folders that the engine is compiled from, beside those that it shares with training.
 _ENGINE_FOLDERS = ("engine", "include", "interface", "signal")
 _COMPILERS = ("g++", "clang++") if sys.platform == "win32" else ("c++", "g++", "clang++")

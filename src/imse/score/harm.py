@@ -89,7 +89,7 @@ def _warnings(before: Quality, after: Quality, change: Change) -> Iterator[str]:
         yield "nothing is left: the enhanced recording is silent"
         return
     if change.speech_lost is not None and change.speech_lost > MOST_SPEECH_LOST:
-        yield f"{change.speech_lost:.0%} of the clear speech is more than {_LOST_DB} dB weaker than the rest"
+        yield f"{100 * change.speech_lost:.0f} % of the clear speech is more than {_LOST_DB} dB weaker than the rest"
     if change.speech_level_db is not None and abs(change.speech_level_db) > MOST_LEVEL_CHANGE_DB:
         yield f"the level of the speech changed by {change.speech_level_db:+.1f} dB"
     for name, first, second, most in (

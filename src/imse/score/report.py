@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from imse.audio import open_reader
 from imse.errors import ImseError, describe
-from imse.evaluate.report.document import LISTENING, document, row, table
+from imse.evaluate.report.document import LISTENING, document, table
 from imse.evaluate.report.examples import version
 from imse.evaluate.report.media import loudest
 from imse.evaluate.writers import write_text
@@ -34,11 +34,11 @@ def write_report(scores: Sequence[Score], path: Path) -> None:
 
 
 def _table(scores: Sequence[Score]) -> str:
-    found = "".join(
-        row(name, [escape(show(quality)) if quality else NONE for show in COLUMNS.values()])
+    found = [
+        (name, [escape(show(quality)) if quality else NONE for show in COLUMNS.values()])
         for score in scores
         for name, quality in rows(score)
-    )
+    ]
     return f"<p>{escape(EXPLAINED)}</p>" + table(["recording", *COLUMNS], found)
 
 

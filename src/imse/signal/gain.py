@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imse.signal.fir import filter_rows, high_pass_kernel
 from imse.signal.spectrum import COMPRESSION, HOP_LENGTH, N_FFT, SAMPLE_RATE, Floats
 from imse.signal.windows import moving_windows
 
 # The band whose gain the band above 8 kHz follows: as near to 8 kHz as the resampler's edge allows.
 _GUIDE = slice(round(5_500 * N_FFT / SAMPLE_RATE), round(7_200 * N_FFT / SAMPLE_RATE))
+_STRIP_HZ, _STRIP_EDGE_HZ = 7_600, 200
 _GUIDE_FRAMES = 5  # 31 ms, so that hiss does not flutter
 
 _LIMIT_HOPS = 65  # 0.4 s: within it, parts of noise and speech that cancel each other are balanced by others
@@ -32,6 +35,28 @@ def guide_gain(noisy: Floats, enhanced: Floats, samples: int) -> Floats:
     before, after = (_power(magnitude[:, _GUIDE]) for magnitude in (noisy, enhanced))
     gain = np.sqrt(np.divide(after, before, out=np.zeros_like(after), where=before > 0))
     return _at_samples(moving_windows(np.minimum(gain, 1), _GUIDE_FRAMES).mean(-1), samples, 0)
+
+
+def follow_guide(noisy: Floats, enhanced: Floats, gain: Floats) -> Floats:
+    """Replace the strip from 7.6 to 8 kHz by the input with the gain of the band below it.
+
+    Recordings at 16 kHz end in this strip, at the edge of the filter of whoever made them. So the network has learnt
+    nothing about it: it leaves noise there, or adds to it.
+
+    Args:
+        noisy: The signal before [B, samples].
+        enhanced: The signal after [B, samples].
+        gain: What `guide_gain` says [B, samples].
+
+    Returns:
+        The signal after [B, samples], the same below 7.5 kHz.
+    """
+    return enhanced + filter_rows(gain * noisy - enhanced, _strip_kernel())
+
+
+@cache
+def _strip_kernel() -> NDArray[np.float64]:
+    return high_pass_kernel(_STRIP_HZ, _STRIP_EDGE_HZ, SAMPLE_RATE)
 
 
 def limiting_gain(noisy: Sequence[Floats], enhanced: Floats) -> Floats:

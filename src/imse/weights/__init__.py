@@ -15,7 +15,7 @@ CONFIG_KEY = "imse.network"
 # Key under which a mean of weights names its parents, as JSON.
 PARENTS_KEY = "parents"
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 def find(weights: str | Path, suffix: str) -> Path:
@@ -28,8 +28,8 @@ def find(weights: str | Path, suffix: str) -> Path:
     Raises:
         ImseError: There is no such file or name, or it is a pipe or a device.
     """
-    packaged = _FOLDER / f"{weights}{suffix}"
-    if packaged.parent == _FOLDER and packaged.is_file():
+    packaged = FOLDER / f"{weights}{suffix}"
+    if packaged.parent == FOLDER and packaged.is_file():
         return packaged
     path = Path(weights)
     if path.is_dir():
@@ -53,4 +53,4 @@ def require_file(path: Path) -> None:
 
 def names() -> list[str]:
     """Names of the weights in the package."""
-    return sorted(file.stem for file in _FOLDER.glob("*.safetensors"))
+    return sorted(file.stem for file in FOLDER.glob("*.safetensors"))

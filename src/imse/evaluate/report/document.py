@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from html import escape
@@ -51,13 +52,22 @@ def document(title: str, heading: str, facts: Sequence[str], body: str) -> str:
 """
 
 
-def table(heads: Sequence[str], rows: str, style: str = "") -> str:
-    """A table of HTML, that scrolls sideways where the page is narrow."""
+def table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], style: str = "") -> str:
+    """A table; on a phone, where the columns have no room, each cell has the head of its column beside it.
+
+    Args:
+        heads: Heads of the columns as HTML.
+        rows: Name of each row as text, and its cells as HTML.
+        style: Name of a class.
+    """
     head = "".join(f"<th>{name}</th>" for name in heads)
-    body = f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="wide card">{body}</div>'
+    labels = [re.sub(r"<[^>]*>", "", name.replace("<br>", ", ")) for name in heads[1:]]
+    body = "".join(f"<tr><th>{escape(name)}</th>{_cells(labels, cells)}</tr>" for name, cells in rows)
+    found = f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="wide card">{found}</div>'
 
 
-def row(name: str, cells: Sequence[str]) -> str:
-    """A row of a table: its name as text, its cells as HTML."""
-    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+def _cells(labels: Sequence[str], cells: Sequence[str]) -> str:
+    return "".join(
+        f'<td data-head="{label}"><span>{cell}</span></td>' for label, cell in zip(labels, cells, strict=True)
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imse.evaluate.measures import MEASURES
 from imse.evaluate.report.charts import Point, box_plot, scatter
-from imse.evaluate.report.document import LISTENING, document, row, table
+from imse.evaluate.report.document import LISTENING, document, table
 from imse.evaluate.report.examples import HEADLINES, example, worst
 from imse.evaluate.results import Comparison, Evaluation, Summary, System
 from imse.evaluate.tables import notes, title
@@ -68,10 +68,10 @@ def _card(evaluation: Evaluation, system: System, measure: str) -> str:
 
 
 def _means(evaluation: Evaluation) -> str:
-    rows = "".join(
-        row(title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
+    rows = [
+        (title(measure), [_mean_and_missing(evaluation.summary(system, measure)) for system in evaluation.systems])
         for measure in evaluation.measures
-    )
+    ]
     return (
         "<h2>Means</h2><p>Over all files with a score, with the 95 % bootstrap interval. "
         "An arrow shows where better is.</p>"
@@ -147,16 +147,16 @@ def _cells(evaluation: Evaluation) -> str:
         for measure in evaluation.measures:
             summary = evaluation.summary(system, measure)
             means = [*summary.cells.values(), summary.mean_of_cells]
-            rows.append(row(title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
-        means_table = table(["measure", *heads, "mean of these"], "".join(rows))
+            rows.append((title(measure), ["none" if mean is None else f"{mean:.3f}" for mean in means]))
+        means_table = table(["measure", *heads, "mean of these"], rows)
         shown = "" if system is evaluation.noisy else " open"
         parts.append(f"<details{shown}><summary>{_key(system, colour)}</summary>{means_table}</details>")
     return "".join(parts)
 
 
 def _comparisons(evaluation: Evaluation) -> str:
-    rows = "".join(
-        row(
+    rows = [
+        (
             title(measure),
             [
                 escape(comparison.second),
@@ -168,7 +168,7 @@ def _comparisons(evaluation: Evaluation) -> str:
         )
         for measure in evaluation.measures
         for comparison in evaluation.comparisons(measure)
-    )
+    ]
     if not rows:
         return ""
     heads = ["measure", "of", "over", "mean difference", "better in", "worse in"]

@@ -79,7 +79,7 @@ static inline Vec error_function(Vec x) {
                                3.7383961025625467e-03f, 2.850631717592478e-04f, 2.0664624571509194e-06f});
   const Vec q = polynomial(u, {1.0f, 5.014216899871826e-01f, 1.1381944268941879e-01f, 1.4914377592504025e-02f,
                                1.1573879746720195e-03f, 3.826996180578135e-05f});
-  return x * p / q;
+  return x * p * reciprocal(q);
 }
 
 // ELU(x) + 1, MALA's feature map: x + 1 above 0, e^x below.

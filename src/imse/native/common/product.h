@@ -14,18 +14,17 @@ namespace imse::ISA {
 template <int HEIGHT, int COLUMNS, class Sink>
 static inline __attribute__((always_inline)) void product_tile(const float* const* rows, int inputs, int at,
                                                                const float* weights, const Sink& sink) {
-  Vec sums[HEIGHT][COLUMNS];
-  IMSE_UNROLL for (int m = 0; m < HEIGHT; m++) IMSE_UNROLL for (int j = 0; j < COLUMNS; j++) sums[m][j] = Vec{};
+  constexpr int SUMS = HEIGHT * COLUMNS;
+  Vec sums[SUMS];
+  IMSE_UNROLL for (int i = 0; i < SUMS; i++) sums[i] = Vec{};
   for (int k = 0; k < inputs; k++) {
     const float* row = rows[k] + at;
     Vec x[COLUMNS];
     IMSE_UNROLL for (int j = 0; j < COLUMNS; j++) x[j] = load(row + j * WIDTH);
-    IMSE_UNROLL for (int m = 0; m < HEIGHT; m++) IMSE_UNROLL for (int j = 0; j < COLUMNS; j++) sums[m][j] +=
-        weights[m] * x[j];
+    IMSE_UNROLL for (int i = 0; i < SUMS; i++) sums[i] += weights[i / COLUMNS] * x[i % COLUMNS];
     weights += HEIGHT;
   }
-  IMSE_UNROLL for (int m = 0; m < HEIGHT; m++) IMSE_UNROLL for (int j = 0; j < COLUMNS; j++)
-      sink(m, at + j * WIDTH, sums[m][j]);
+  IMSE_UNROLL for (int i = 0; i < SUMS; i++) sink(i / COLUMNS, at + i % COLUMNS * WIDTH, sums[i]);
 }
 
 template <int HEIGHT, class Sink>

@@ -13,13 +13,12 @@ namespace imse {
 namespace ISA {
 namespace {
 
-template <bool SCALE, bool BIAS, int RESIDUALS>
+template <bool BIAS, int RESIDUALS>
 void product_with(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out) {
-  const float *scale = epilogue.scale, *bias = epilogue.bias;
+  const float* bias = epilogue.bias;
   const float *first = epilogue.residuals[0], *second = epilogue.residuals[1];
   product(inputs, matrix.inputs, out.bins, matrix.weights, matrix.outputs, [=](int m, int f, Vec sums) {
     const long at = m * out.stride + f;
-    if constexpr (SCALE) sums *= load(scale + f);
     if constexpr (BIAS) sums += bias[m];
     if constexpr (RESIDUALS > 0) sums += load(first + at);
     if constexpr (RESIDUALS > 1) sums += load(second + at);
@@ -27,29 +26,34 @@ void product_with(const float* const* inputs, const PackedMatrix& matrix, const 
   });
 }
 
-template <bool SCALE, bool BIAS>
+template <bool BIAS>
 void product_with(const float* const* inputs, const PackedMatrix& matrix, Epilogue epilogue, Rows out) {
   const float*(&residuals)[2] = epilogue.residuals;
   if (!residuals[0]) residuals[0] = residuals[1], residuals[1] = nullptr;
-  const auto chosen = !residuals[0]   ? product_with<SCALE, BIAS, 0>
-                      : !residuals[1] ? product_with<SCALE, BIAS, 1>
-                                      : product_with<SCALE, BIAS, 2>;
+  const auto chosen = !residuals[0]   ? product_with<BIAS, 0>
+                      : !residuals[1] ? product_with<BIAS, 1>
+                                      : product_with<BIAS, 2>;
   chosen(inputs, matrix, epilogue, out);
 }
 
 void product_kernel(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out) {
-  if (epilogue.scale && epilogue.bias)
-    product_with<true, true>(inputs, matrix, epilogue, out);
-  else if (epilogue.scale)
-    product_with<true, false>(inputs, matrix, epilogue, out);
-  else if (epilogue.bias)
-    product_with<false, true>(inputs, matrix, epilogue, out);
+  if (epilogue.bias)
+    product_with<true>(inputs, matrix, epilogue, out);
   else
-    product_with<false, false>(inputs, matrix, epilogue, out);
+    product_with<false>(inputs, matrix, epilogue, out);
 }
 
-void inverse_deviations(ConstRows x, float* out) {
-  for (int f = 0; f < x.bins; f += WIDTH) store(out + f, inverse_deviation(x, f));
+void normalise_channels(ConstRows x, float* factors, Rows out) {
+  for (int f = 0; f < x.bins; f += WIDTH) {
+    const Vec factor = inverse_deviation(x, f);
+    store(factors + f, factor);
+    for (int c = 0; c < x.channels; c++) store(out.row(c) + f, load(x.row(c) + f) * factor);
+  }
+}
+
+void scale(ConstRows x, const float* factors, Rows out) {
+  for (int c = 0; c < x.channels; c++)
+    for (int f = 0; f < x.bins; f += WIDTH) store(out.row(c) + f, load(x.row(c) + f) * load(factors + f));
 }
 
 void row_statistics(ConstRows x, float* out) {
@@ -84,33 +88,35 @@ void normalise(Rows x, const NormPReLU& norm) {
 template <int ROWS, int TAPS>
 class SlidingConvolution {
  public:
-  SlidingConvolution(const float* const* rows, long at, const float* weights) : at_(at), weights_(weights) {
-    for (int t = 0; t < ROWS; t++) rows_[t] = rows[t];
+  SlidingConvolution(const float* const* rows, long at, const float* weights) {
+    for (int t = 0; t < ROWS; t++) rows_[t] = rows[t] + at;
+    IMSE_UNROLL for (int i = 0; i < ROWS * TAPS; i++) weights_[i] = splat(weights[i]);
     read(here_, 0);
   }
 
-  // At the bins from f on: to be asked for one vector after the other.
-  inline __attribute__((always_inline)) Vec at(int f, int bins) {
+  // At the bins from f on: to be asked for one vector after the other. Reads the next ones, which at the end of the row
+  // are the zeros behind it.
+  IMSE_INLINE Vec at(int f) {
     constexpr int REACH = TAPS / 2;
-    Vec after[TAPS] = {};
-    if (f + WIDTH < bins) read(after, f + WIDTH);
+    Vec after[TAPS];
+    read(after, f + WIDTH);
     Vec sum = here_[REACH];
     add<0>(sum, after);
-    for (int k = 0; k < TAPS; k++) before_[k] = here_[k], here_[k] = after[k];
+    IMSE_UNROLL for (int k = 0; k < TAPS; k++) before_[k] = here_[k], here_[k] = after[k];
     return sum;
   }
 
  private:
-  inline __attribute__((always_inline)) void read(Vec* sums, int f) const {
-    for (int k = 0; k < TAPS; k++) sums[k] = Vec{};
-    for (int t = 0; t < ROWS; t++) {
-      const Vec x = load(rows_[t] + at_ + f);
-      for (int k = 0; k < TAPS; k++) sums[k] += weights_[t * TAPS + k] * x;
+  IMSE_INLINE void read(Vec* sums, int f) const {
+    IMSE_UNROLL for (int t = 0; t < ROWS; t++) {
+      const Vec x = load(rows_[t] + f);
+      IMSE_UNROLL for (int k = 0; k < TAPS; k++) sums[k] =
+          t == 0 ? weights_[k] * x : sums[k] + weights_[t * TAPS + k] * x;
     }
   }
 
   template <int K>
-  inline __attribute__((always_inline)) void add(Vec& sum, const Vec* after) const {
+  IMSE_INLINE void add(Vec& sum, const Vec* after) const {
     if constexpr (K < TAPS) {
       if constexpr (K < TAPS / 2) sum += lanes_from<WIDTH + K - TAPS / 2>(before_[K], here_[K]);
       if constexpr (K > TAPS / 2) sum += lanes_from<K - TAPS / 2>(here_[K], after[K]);
@@ -119,8 +125,7 @@ class SlidingConvolution {
   }
 
   const float* rows_[ROWS];
-  const long at_;
-  const float* const weights_;
+  Vec weights_[ROWS * TAPS];
   Vec before_[TAPS] = {}, here_[TAPS];
 };
 
@@ -129,7 +134,7 @@ void depthwise_with(const float* const* frames, const float* weights, const floa
   for (int c = 0; c < out.channels; c++, weights += ROWS * TAPS) {
     const float offset = bias ? bias[c] : 0.0f;
     SlidingConvolution<ROWS, TAPS> convolution(frames, c * out.stride, weights);
-    for (int f = 0; f < out.bins; f += WIDTH) store(out.row(c) + f, convolution.at(f, out.bins) + offset);
+    for (int f = 0; f < out.bins; f += WIDTH) store(out.row(c) + f, convolution.at(f) + offset);
   }
 }
 
@@ -154,22 +159,15 @@ DepthwiseKernel depthwise(int height, int width) {
   return nullptr;
 }
 
-IMSE_INLINE Vec square_convolution(const float* const* rows, long at, const float* weights) {
-  Vec sum = {};
-  for (int t = 0; t < 3; t++)
-    for (int k = 0; k < 3; k++) sum += weights[t * 3 + k] * load(rows[t] + at + k - 1);
-  return sum;
-}
-
 void gated(const float* const* frames, const float* weights, Rows out) {
   const float* value_weights = weights + 9L * out.channels;
   const long apart = out.channels * out.stride;
   for (int c = 0; c < out.channels; c++, weights += 9, value_weights += 9) {
-    for (int f = 0; f < out.bins; f += WIDTH) {
-      const long at = c * out.stride + f;
-      const Vec gate = square_convolution(frames, at, weights);
-      store(out.data + at, gelu(gate) * square_convolution(frames, at + apart, value_weights));
-    }
+    float* row = out.row(c);
+    SlidingConvolution<3, 3> gate(frames, c * out.stride, weights);
+    for (int f = 0; f < out.bins; f += WIDTH) store(row + f, gate.at(f));
+    SlidingConvolution<3, 3> value(frames, c * out.stride + apart, value_weights);
+    for (int f = 0; f < out.bins; f += WIDTH) store(row + f, gelu(load(row + f)) * value.at(f));
   }
 }
 
@@ -184,34 +182,39 @@ IMSE_INLINE void rotate_pairs(Vec* x, const float* rotation, int bins, int f) {
 // Sums over the bins of KEYS x VALUES products of rows.
 template <int KEYS, int VALUES>
 inline void outer_products(const float* keys, const float* values, int bins, long stride, float* sums) {
-  Vec products[KEYS][VALUES] = {};
+  constexpr int PRODUCTS = KEYS * VALUES;
+  static_assert(PRODUCTS % WIDTH == 0);
+  Vec products[PRODUCTS];
+  IMSE_UNROLL for (int i = 0; i < PRODUCTS; i++) products[i] = Vec{};
   for (int f = 0; f < bins; f += WIDTH) {
     Vec value[VALUES];
-    for (int j = 0; j < VALUES; j++) value[j] = load(values + j * stride + f);
-    for (int i = 0; i < KEYS; i++) {
+    IMSE_UNROLL for (int j = 0; j < VALUES; j++) value[j] = load(values + j * stride + f);
+    IMSE_UNROLL for (int i = 0; i < KEYS; i++) {
       const Vec key = load(keys + i * stride + f);
-      for (int j = 0; j < VALUES; j++) products[i][j] += key * value[j];
+      IMSE_UNROLL for (int j = 0; j < VALUES; j++) products[i * VALUES + j] += key * value[j];
     }
   }
-  for (int i = 0; i < KEYS; i++)
-    for (int j = 0; j < VALUES; j++) sums[i * HEAD_SIZE + j] = total(products[i][j]);
+  float all[PRODUCTS];
+  for (int i = 0; i < PRODUCTS; i += WIDTH) store(all + i, totals(products + i));
+  for (int i = 0; i < PRODUCTS; i++) sums[i / VALUES * HEAD_SIZE + i % VALUES] = all[i];
 }
 
 void sum_keys_values(Rows keys, ConstRows values, const float* rotation, float* sums) {
   constexpr int KEYS = TALL / 2, VALUES = HEAD_SIZE / 2;  // KEYS * VALUES sums in registers
   for (int first = 0; first < keys.channels; first += HEAD_SIZE, sums += HEAD_SUMS) {
-    Vec key_sums[HEAD_SIZE] = {}, value_sums[HEAD_SIZE] = {};
+    Vec row_sums[2 * HEAD_SIZE];
+    IMSE_UNROLL for (int i = 0; i < 2 * HEAD_SIZE; i++) row_sums[i] = Vec{};
     for (int f = 0; f < keys.bins; f += WIDTH) {
       Vec key[HEAD_SIZE];
-      for (int i = 0; i < HEAD_SIZE; i++) {
+      IMSE_UNROLL for (int i = 0; i < HEAD_SIZE; i++) {
         key[i] = elu_plus_one(load(keys.row(first + i) + f));
-        key_sums[i] += key[i];
-        value_sums[i] += load(values.row(first + i) + f);
+        row_sums[i] += key[i];
+        row_sums[HEAD_SIZE + i] += load(values.row(first + i) + f);
       }
       rotate_pairs(key + HEAD_SIZE / 2, rotation, keys.bins, f);
-      for (int i = 0; i < HEAD_SIZE; i++) store(keys.row(first + i) + f, key[i]);
+      IMSE_UNROLL for (int i = 0; i < HEAD_SIZE; i++) store(keys.row(first + i) + f, key[i]);
     }
-    for (int i = 0; i < HEAD_SIZE; i++) sums[i] = total(key_sums[i]), sums[HEAD_SIZE + i] = total(value_sums[i]);
+    for (int i = 0; i < 2 * HEAD_SIZE; i += WIDTH) store(sums + i, totals(row_sums + i));
     float* products = sums + 2 * HEAD_SIZE;
     for (int i = 0; i < HEAD_SIZE; i += KEYS)
       for (int j = 0; j < HEAD_SIZE; j += VALUES)
@@ -227,16 +230,17 @@ void attend(Rows queries, const float* context, const float* rotation, const flo
     for (int f = 0; f < queries.bins; f += WIDTH) {
       const long at = first * stride + f;
       Vec query[HEAD_SIZE], magnitude = {};
-      for (int i = 0; i < HEAD_SIZE; i++) {
+      IMSE_UNROLL for (int i = 0; i < HEAD_SIZE; i++) {
         query[i] = elu_plus_one(load(queries.data + at + i * stride));
         magnitude += keys[i] * query[i];
       }
       rotate_pairs(query + HEAD_SIZE / 2, rotation, queries.bins, f);
-      Vec sums[HEAD_SIZE] = {};
-      for (int i = 0; i < HEAD_SIZE; i++)
-        for (int j = 0; j < HEAD_SIZE; j++) sums[j] += products[i * HEAD_SIZE + j] * query[i];
-      const Vec sharpening = 1.0f + 1.0f / (magnitude + ATTENTION_EPSILON);
-      for (int j = 0; j < HEAD_SIZE; j++) {
+      Vec sums[HEAD_SIZE];
+      IMSE_UNROLL for (int j = 0; j < HEAD_SIZE; j++) sums[j] = products[j] * query[0];
+      IMSE_UNROLL for (int i = HEAD_SIZE; i < HEAD_SIZE * HEAD_SIZE; i++) sums[i % HEAD_SIZE] +=
+          products[i] * query[i / HEAD_SIZE];
+      const Vec sharpening = 1.0f + reciprocal(magnitude + ATTENTION_EPSILON);
+      IMSE_UNROLL for (int j = 0; j < HEAD_SIZE; j++) {
         const Vec attended = sums[j] * sharpening - magnitude * values[j];
         const long place = at + j * stride;
         store(queries.data + place, (attended + load(lepe + place)) * load(gate + place));
@@ -343,10 +347,10 @@ void direction(float* real, float* imag, int bins) {
 #define TEXT(name) #name
 #define NAME_OF(isa) TEXT(isa)
 
-constexpr Kernels KERNELS = {
-    NAME_OF(ISA),    TALL,     product_kernel, inverse_deviations, row_statistics, normalise,  depthwise,  gated,
-    sum_keys_values, attend,   winograd_input, winograd_output,    split,          interleave, apply_mask, compress,
-    expand,          direction};
+constexpr Kernels KERNELS = {NAME_OF(ISA),    TALL,      product_kernel, normalise_channels, scale,    row_statistics,
+                             normalise,       depthwise, gated,          sum_keys_values,    attend,   winograd_input,
+                             winograd_output, split,     interleave,     apply_mask,         compress, expand,
+                             direction};
 
 }  // namespace
 }  // namespace ISA

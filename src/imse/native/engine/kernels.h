@@ -25,8 +25,7 @@ struct PackedMatrix {
 // What follows a matrix product, in this order; null is left out. Rows of the residuals are as far apart as those of
 // the result.
 struct Epilogue {
-  const float* scale = nullptr;  // factors of the bins
-  const float* bias = nullptr;   // of the outputs
+  const float* bias = nullptr;  // of the outputs
   const float* residuals[2] = {nullptr, nullptr};
 };
 
@@ -56,8 +55,10 @@ struct Kernels {
   // out[m] = sum over k of matrix[m, k] * inputs[k].
   void (*product)(const float* const* inputs, const PackedMatrix& matrix, const Epilogue& epilogue, Rows out);
 
-  // 1 / sqrt(variance over channels + NORM_EPSILON), of each bin.
-  void (*inverse_deviations)(ConstRows x, float* out);
+  // ChannelNorm without its weight: out = x * factors, the factors of the bins being
+  // 1 / sqrt(variance over channels + NORM_EPSILON).
+  void (*normalise_channels)(ConstRows x, float* factors, Rows out);
+  void (*scale)(ConstRows x, const float* factors, Rows out);
 
   // Mean of each row, and the sum of the squared distances from it: [channels][2].
   void (*row_statistics)(ConstRows x, float* out);

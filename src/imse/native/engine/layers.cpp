@@ -177,43 +177,71 @@ void Session::normalise(const Norm& norm, const Map& map) {
 
 // ---- Stages ----
 
-// out may be none of the other maps.
-void Session::run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b,
-                        const Map& values) {
+// `out` and `a` are none of the other maps.
+void Session::run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b, const Map& c) {
+  // The blocks go to and fro between `a` and `out`, and end there; the values of their attentions between `b` and `c`.
+  const bool odd = stage.blocks.size() % 2;
+  const Map *x = odd ? &a : &out, *y = odd ? &out : &a, *values = &b, *next_values = &c;
+  embed(stage, in, *x, *values);
+  for (size_t i = 0; i < stage.blocks.size(); i++) {
+    const bool last = i + 1 == stage.blocks.size();
+    run_block(stage, i, *x, *y, *values, *next_values, last ? &in : nullptr);
+    std::swap(x, y);
+    std::swap(values, next_values);
+  }
+}
+
+// IDConv, and the first pass of the first block.
+void Session::embed(const Stage& stage, const Map& in, const Map& out, const Map& values) {
+  constexpr int REACH = BAND / 2;
   const int c = stage.channels, g = c / BRANCH_DIVISOR, kept = c - 3 * g;
+  const Block& block = stage.blocks.front();
+  reserve_attention(out);
   for_frames(in.frames, [&](int begin, int end, Scratch& scratch) {
-    for (int t = begin; t < end; t++) multiply(stage.pointwise, scratch.row_list(in.frame(t)), a.frame(t));
-  });
-  for_frames(in.frames, [&](int begin, int end, Scratch&) {
-    for (int t = begin; t < end; t++) {
-      const Rows to = b.frame(t);
-      std::memcpy(to.data, a.frame(t).data, sizeof(float) * kept * to.stride);
+    const Rows ring = scratch.rows(BAND * c, in.bins);  // the frames around one, after the pointwise convolution
+    const AttentionRows rows(scratch, out);
+    clear_padding(ring);
+    const auto mixed_at = [&](int t) { return Rows{ring.row(t % BAND * c), c, in.bins, ring.stride}; };
+    for (int t = std::max(begin - REACH, 0); t < end + REACH; t++) {
+      prefetch(in, t + 1);
+      prefetch(out, t + 1 - REACH);
+      prefetch(values, t + 1 - REACH);
+      if (t < in.frames) multiply(stage.pointwise, scratch.row_list(in.frame(t)), mixed_at(t));
+      const int at = t - REACH;
+      if (at < begin) continue;
+      const Rows to = out.frame(at);
+      std::memcpy(to.data, mixed_at(at).data, sizeof(float) * kept * to.stride);
       const auto filter = [&](const Depthwise& layer, int first) {
-        depthwise(layer, a, t, first, {to.row(first), g, to.bins, to.stride});
+        const float* frames[BAND];
+        for (int i = 0; i < layer.height; i++) {
+          const int near = at + i - layer.height / 2;
+          frames[i] = near < 0 || near >= in.frames ? zeros_.data() + PAD : mixed_at(near).row(first);
+        }
+        layer.kernel(frames, layer.weights.data(), layer.bias_or_null(), {to.row(first), g, to.bins, to.stride});
       };
       filter(stage.square, kept);
       filter(stage.frequency, kept + g);
       filter(stage.time, kept + 2 * g);
+      sum_attention(block, stage.level, out, values, at, rows, scratch);
     }
   });
-  const Map* x = &b;
-  for (size_t i = 0; i < stage.blocks.size(); i++) {
-    const bool last = i + 1 == stage.blocks.size();
-    const Map* y = last ? &out : x == &a ? &b : &a;
-    run_block(stage.blocks[i], stage.level, *x, *y, values, last ? &in : nullptr);
-    x = y;
-  }
+  average_attention(c / HEAD_SIZE, in.frames, in.bins);
 }
 
-void Session::run_block(const Block& block, int level, const Map& x, const Map& y, const Map& values,
-                        const Map* residual) {
-  sum_attention(block, level, x, values);
+// The second pass of a block, and the first one of the next block, frame by frame.
+void Session::run_block(const Stage& stage, size_t number, const Map& x, const Map& y, const Map& values,
+                        const Map& next_values, const Map* residual) {
+  const Block& block = stage.blocks[number];
+  const Block* next = number + 1 < stage.blocks.size() ? &stage.blocks[number + 1] : nullptr;
   const int c = x.channels, bins = x.bins, hidden = block.hidden;
-  const float* rotation = network_.frequency_rotation[level].data();
+  const float* rotation = network_.frequency_rotation[stage.level].data();
+  const std::vector<float> context_of_all = context_;
+  std::swap(deviations_, deviations_before_);
+  if (next) reserve_attention(y);
   for_frames(x.frames, [&](int begin, int end, Scratch& scratch) {
+    const AttentionRows rows(scratch, y);
     const Rows queries_gate = scratch.rows(2 * c, bins), lepe = scratch.rows(c, bins);
     const Rows queries{queries_gate.data, c, bins, queries_gate.stride};
-    float* deviations = scratch.floats(bins);
     float* context = scratch.floats(context_.size());
     const Rows attended = scratch.rows(2 * c, bins);       // two frames of it
     const Rows ring = scratch.rows(3 * 2 * hidden, bins);  // three frames of the feed-forward's hidden map
@@ -223,18 +251,23 @@ void Session::run_block(const Block& block, int level, const Map& x, const Map& 
     const auto hidden_at = [&](int t) { return Rows{ring.row(t % 3 * 2 * hidden), 2 * hidden, bins, ring.stride}; };
     // The depthwise convolution needs the hidden map of the frame before and after: each is computed one ahead.
     for (int t = std::max(begin - 1, 0); t <= end; t++) {
+      prefetch(x, t + 1);
+      prefetch(values, t + 1 + LEPE_SIZE / 2);
+      prefetch(y, t);
+      if (next) prefetch(next_values, t);
+      if (residual) prefetch(*residual, t);
       if (t < x.frames) {
         const Rows middle = attended_at(t);
-        multiply(block.queries_gate.weights, scratch.row_list(x.frame(t)), queries_gate,
-                 {&deviations_[static_cast<size_t>(t) * bins], block.queries_gate.bias.data()});
+        kernels_.scale(x.frame(t), &deviations_before_[static_cast<size_t>(t) * bins], rows.normal);
+        multiply(block.queries_gate.weights, scratch.row_list(rows.normal), queries_gate,
+                 {block.queries_gate.bias.data()});
         depthwise(block.lepe, values, t, 0, lepe);
-        rotate_context(context, c / HEAD_SIZE, t);
+        rotate_context(context_of_all, context, c / HEAD_SIZE, t);
         kernels_.attend(queries, context, rotation, lepe.data, queries_gate.row(c));
         multiply(block.projection.weights, scratch.row_list(queries), middle,
-                 {nullptr, block.projection.bias.data(), {x.frame(t).data}});
-
-        kernels_.inverse_deviations(middle, deviations);
-        multiply(block.project_in, scratch.row_list(middle), hidden_at(t), {deviations});
+                 {block.projection.bias.data(), {x.frame(t).data}});
+        kernels_.normalise_channels(middle, rows.deviations, rows.normal);
+        multiply(block.project_in, scratch.row_list(rows.normal), hidden_at(t));
       }
       const int at = t - 1;
       if (at < begin) continue;
@@ -245,36 +278,41 @@ void Session::run_block(const Block& block, int level, const Map& x, const Map& 
       }
       kernels_.gated(around, block.depthwise.data(), gated);
       multiply(block.project_out, scratch.row_list(gated), y.frame(at),
-               {nullptr, nullptr, {attended_at(at).data, residual ? residual->frame(at).data : nullptr}});
+               {nullptr, {attended_at(at).data, residual ? residual->frame(at).data : nullptr}});
+      if (next) sum_attention(*next, stage.level, y, next_values, at, rows, scratch);
     }
   });
+  if (next) average_attention(c / HEAD_SIZE, y.frames, bins);
 }
 
 // ---- Attention ----
 
-// The first pass of a block: values, the norm's deviations, and the context of the attention.
-void Session::sum_attention(const Block& block, int level, const Map& x, const Map& values) {
+Session::AttentionRows::AttentionRows(Scratch& scratch, const Map& x)
+    : normal(scratch.rows(x.channels, x.bins)),
+      keys_values(scratch.rows(2 * x.channels, x.bins)),
+      deviations(scratch.floats(x.bins)) {}
+
+// Room for what the first pass of a block leaves to the second.
+void Session::reserve_attention(const Map& x) {
+  const size_t heads = x.channels / HEAD_SIZE, frames = x.frames;
+  sums_.resize(frames * heads * HEAD_SUMS);
+  deviations_.resize(frames * x.bins);
+  context_.resize(heads * HEAD_SUMS);
+}
+
+// The first pass of a block over frame t of x: its values, the norm's deviations, and the sums for the context.
+void Session::sum_attention(const Block& block, int level, const Map& x, const Map& values, int t,
+                            const AttentionRows& rows, Scratch& scratch) {
   const int c = x.channels, heads = c / HEAD_SIZE, bins = x.bins;
-  const float* rotation = network_.frequency_rotation[level].data();
-  sums_.resize(static_cast<size_t>(x.frames) * heads * HEAD_SUMS);
-  deviations_.resize(static_cast<size_t>(x.frames) * bins);
-  context_.resize(static_cast<size_t>(heads) * HEAD_SUMS);
-  for_frames(x.frames, [&](int begin, int end, Scratch& scratch) {
-    const Rows keys_values = scratch.rows(2 * c, bins);
-    const Rows keys{keys_values.data, c, bins, keys_values.stride};
-    const Rows fresh{keys_values.row(c), c, bins, keys_values.stride};
-    for (int t = begin; t < end; t++) {
-      float* deviations = &deviations_[static_cast<size_t>(t) * bins];
-      kernels_.inverse_deviations(x.frame(t), deviations);
-      multiply(block.keys_values.weights, scratch.row_list(x.frame(t)), keys_values,
-               {deviations, block.keys_values.bias.data()});
-      // Not written there at once: the product would wait for the memory.
-      const Rows kept = values.frame(t);
-      for (int i = 0; i < c; i++) std::memcpy(kept.row(i), fresh.row(i), sizeof(float) * bins);
-      kernels_.sum_keys_values(keys, fresh, rotation, &sums_[static_cast<size_t>(t) * heads * HEAD_SUMS]);
-    }
-  });
-  average_attention(heads, x.frames, bins);
+  const Rows keys{rows.keys_values.data, c, bins, rows.keys_values.stride};
+  const Rows fresh{rows.keys_values.row(c), c, bins, rows.keys_values.stride};
+  kernels_.normalise_channels(x.frame(t), &deviations_[static_cast<size_t>(t) * bins], rows.normal);
+  multiply(block.keys_values.weights, scratch.row_list(rows.normal), rows.keys_values, {block.keys_values.bias.data()});
+  // Not written there at once: the product would wait for the memory.
+  const Rows kept = values.frame(t);
+  for (int i = 0; i < c; i++) std::memcpy(kept.row(i), fresh.row(i), sizeof(float) * bins);
+  kernels_.sum_keys_values(keys, fresh, network_.frequency_rotation[level].data(),
+                           &sums_[static_cast<size_t>(t) * heads * HEAD_SUMS]);
 }
 
 // The sums of all frames to the context of the whole map; the first half of the keys is rotated along time on the way.
@@ -307,8 +345,8 @@ void Session::average_attention(int heads, int frames, int bins) {
 }
 
 // The context as seen from frame t: keys rotated back there, instead of the queries rotated.
-void Session::rotate_context(float* context, int heads, int t) const {
-  std::copy(context_.begin(), context_.end(), context);
+void Session::rotate_context(const std::vector<float>& of_all, float* context, int heads, int t) const {
+  std::copy(of_all.begin(), of_all.end(), context);
   const float* cosines = &time_rotation_[2L * ROTARY_PAIRS * t];
   for (long h = 0; h < heads; h++)
     for (int pair = 0; pair < ROTARY_PAIRS; pair++) {

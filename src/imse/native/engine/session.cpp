@@ -8,7 +8,7 @@ namespace imse {
 namespace {
 
 // Rows of scratch memory per channel, at the U-Net's full resolution: more than a block's second pass takes, which is
-// 24, or a dense layer of a decoder, which is 30. Scratch refuses to give more than it has.
+// 27, or a dense layer of a decoder, which is 30. Scratch refuses to give more than it has.
 constexpr long SCRATCH_ROWS = 64;
 
 // Frames are halved between the U-Net's levels.
@@ -88,7 +88,7 @@ Map Session::encode(const float* magnitude, const float* phase, int frames) {
       const long at = static_cast<long>(std::min(t, frames - 1)) * bins;  // the last frame repeated
       const float* rows[] = {magnitude + at, phase + at};
       const Convolution& entry = network_.entry.convolution;
-      multiply(entry.weights, rows, maps[0].frame(t), {nullptr, entry.bias.data()});
+      multiply(entry.weights, rows, maps[0].frame(t), {entry.bias.data()});
       record_statistics(maps[0], t);
     }
   });
@@ -106,7 +106,7 @@ Map Session::encode(const float* magnitude, const float* phase, int frames) {
       const float** tap = taps;
       for (int i = 0; i < c; i++) *tap++ = odd.row(i) - 1, *tap++ = even.row(i), *tap++ = odd.row(i);
       const Convolution& halving = network_.halve.convolution;
-      multiply(halving.weights, taps, out.frame(t), {nullptr, halving.bias.data()});
+      multiply(halving.weights, taps, out.frame(t), {halving.bias.data()});
       record_statistics(out, t);
     }
   });
@@ -215,7 +215,7 @@ void Session::decode_magnitude(const Map& in, const float* noisy, int frames, fl
       const float** tap = taps;
       for (int c = 0; c < x.channels; c++)
         for (int bin = -1; bin <= 1; bin++) *tap++ = frame.row(c) + bin;
-      multiply(network_.mask.weights, taps, sides, {nullptr, network_.mask.bias.data()});
+      multiply(network_.mask.weights, taps, sides, {network_.mask.bias.data()});
       kernels_.interleave({sides.row(0), 1, x.bins, sides.stride}, {sides.row(1), 1, x.bins, sides.stride},
                           merged.frame(t));
       record_statistics(merged, t);
@@ -259,8 +259,7 @@ void Session::decode_phase(const Map& in, int frames, float* real, float* imag) 
     const Rows both = scratch.rows(2, bins);
     for (int t = begin; t < end; t++) {
       normalise_frame(network_.phase_norm, wide, t);
-      multiply(network_.direction.weights, scratch.row_list(wide.frame(t)), both,
-               {nullptr, network_.direction.bias.data()});
+      multiply(network_.direction.weights, scratch.row_list(wide.frame(t)), both, {network_.direction.bias.data()});
       kernels_.direction(both.row(0), both.row(1), bins);
       std::copy_n(both.row(0), bins, real + static_cast<long>(t) * bins);
       std::copy_n(both.row(1), bins, imag + static_cast<long>(t) * bins);

@@ -82,11 +82,23 @@ class Session {
 
   void dense(const std::vector<DenseLayer>& layers, const Map* maps);
   void convolve_once(const Winograd& layer, const Map& in, const Map& out, const Map& residual);
-  void run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b, const Map& values);
-  void run_block(const Block& block, int level, const Map& x, const Map& y, const Map& values, const Map* residual);
-  void sum_attention(const Block& block, int level, const Map& x, const Map& values);
+  // What the first pass of a block needs for one frame.
+  struct AttentionRows {
+    AttentionRows(Scratch& scratch, const Map& x);
+
+    Rows normal, keys_values;
+    float* deviations;
+  };
+
+  void run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b, const Map& c);
+  void embed(const Stage& stage, const Map& in, const Map& out, const Map& values);
+  void run_block(const Stage& stage, size_t number, const Map& x, const Map& y, const Map& values,
+                 const Map& next_values, const Map* residual);
+  void reserve_attention(const Map& x);
+  void sum_attention(const Block& block, int level, const Map& x, const Map& values, int t, const AttentionRows& rows,
+                     Scratch& scratch);
   void average_attention(int heads, int frames, int bins);
-  void rotate_context(float* context, int heads, int t) const;
+  void rotate_context(const std::vector<float>& of_all, float* context, int heads, int t) const;
 
   // ---- The network (session.cpp) ----
 
@@ -110,7 +122,7 @@ class Session {
   int frames_ = 0;
   long slot_ = 0, arena_size_ = 0;
   AlignedFloats arena_;
-  std::vector<float> statistics_, gain_, shift_, sums_, deviations_, context_;
+  std::vector<float> statistics_, gain_, shift_, sums_, deviations_, deviations_before_, context_;
   // Cosines and sines of the angles along time, [frames][2][ROTARY_PAIRS].
   std::vector<float> time_rotation_;
   Spectrum spectrum_{};

@@ -1,4 +1,5 @@
-/* imse: removes noise from speech. Waveform to waveform, mono, 16 kHz, in 32-bit floats of any level.
+/* imse: removes noise from speech. Waveform to waveform, mono, in 32-bit floats of any level, at 16 kHz; streams take
+ * other rates, too.
  *
  *   imse_error error;
  *   imse_network *network = imse_open(bytes, size, 1, &error);          bytes of a .safetensors file
@@ -132,17 +133,19 @@ IMSE_API int imse_enhance_segment(imse_network* network, const float* noisy, siz
 /* ---- Streams ---- */
 
 /* How a stream works: every `hop` samples the network is given the last `window` ones, and what it makes of those up to
- * `look_ahead` before the newest comes out, faded in over `fade` samples. All in samples. */
+ * `look_ahead` before the newest comes out, faded in over `fade` samples. These are samples at 16 kHz, whatever the
+ * rate of the stream; the hop divides 16000. */
 typedef struct imse_stream_settings {
+  int32_t sample_rate; /* of what goes in and comes out, in Hz: 8000 to 192000 */
   int32_t window, hop, look_ahead, fade;
   float attenuation_limit_db; /* INFINITY for no limit */
 } imse_stream_settings;
 
-/* The settings for the best quality at a latency of at most so many milliseconds. */
-IMSE_API int imse_stream_settings_for(double latency_ms, imse_stream_settings* settings,
+/* The settings for the best quality at a latency of at most so many milliseconds, without a limit. */
+IMSE_API int imse_stream_settings_for(double latency_ms, int sample_rate, imse_stream_settings* settings,
                                       imse_error* error) IMSE_NOEXCEPT;
 
-/* A stream, at its beginning. Several may share a network. */
+/* A stream of one channel, at its beginning. Several may share a network. */
 IMSE_API imse_stream* imse_stream_open(imse_network* network, const imse_stream_settings* settings,
                                        imse_error* error) IMSE_NOEXCEPT;
 

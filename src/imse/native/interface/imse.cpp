@@ -137,10 +137,11 @@ int imse_enhance_segment(imse_network* network, const float* noisy, size_t sampl
   });
 }
 
-int imse_stream_settings_for(double latency_ms, imse_stream_settings* settings, imse_error* error) noexcept {
+int imse_stream_settings_for(double latency_ms, int sample_rate, imse_stream_settings* settings,
+                             imse_error* error) noexcept {
   return guarded(error, [&] {
     expect_not_null(settings);
-    *settings = imse::settings_for(latency_ms);
+    *settings = imse::settings_for(latency_ms, sample_rate);
   });
 }
 

@@ -89,17 +89,19 @@ void Model::enhance_segment(const float* noisy, size_t samples, float* enhanced,
   const std::vector<float> gain = levelling_gain(centred);
   std::vector<float> levelled(samples);
   for (size_t i = 0; i < samples; i++) levelled[i] = centred[i] * gain[i];
+  std::vector<float> guide;
   with_session([&](Session& session) {
-    const Session::Spectrum& spectrum = session.run(levelled.data(), static_cast<long>(samples), output.data());
-    if (high_band)
-      guide_gain(spectrum.noisy.data(), spectrum.enhanced.data(), spectrum.frames, static_cast<long>(samples),
-                 high_band);
+    const auto count = static_cast<long>(samples);
+    const Session::Spectrum& spectrum = session.run(levelled.data(), count, output.data());
+    guide = guide_gain(spectrum.noisy.data(), spectrum.enhanced.data(), spectrum.frames, count);
   });
+  if (high_band) std::copy(guide.begin(), guide.end(), high_band);
   for (size_t i = 0; i < samples; i++) {
     if (!std::isfinite(output[i]))
       throw Error(IMSE_INVALID_WEIGHTS, "damaged weights: the output of the network is not finite");
     output[i] /= gain[i];
   }
+  follow_guide(centred, guide, output);
   // Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
   std::vector<double> powers = hop_powers(centred);
   const std::vector<double> with_current = hop_powers(original);

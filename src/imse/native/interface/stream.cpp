@@ -5,26 +5,29 @@
 #include <string>
 
 #include "../common/error.h"
-#include "../signal/segments.h"
 #include "checks.h"
 
 namespace imse {
 namespace {
 
+constexpr int LOWEST_RATE = 8000, HIGHEST_RATE = 192000, MAX_WINDOW = 1 << 20;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
-constexpr int MAX_WINDOW = 1 << 20;
 
-// By latency: window, hop, look-ahead and fade in milliseconds.
-constexpr int CHOICES[][4] = {{500, 50, 0, 16}, {500, 50, 50, 16}, {500, 100, 25, 16}, {1920, 125, 125, 16}};
+// From the shortest latency on: window, hop, look-ahead and fade in milliseconds.
+constexpr int CHOICES[][4] = {{500, 50, 0, 16}, {500, 50, 50, 16}, {500, 100, 24, 16}, {1920, 125, 125, 16}};
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
 }
 
 const imse_stream_settings& checked(const imse_stream_settings& settings) {
+  expect(settings.sample_rate >= LOWEST_RATE && settings.sample_rate <= HIGHEST_RATE,
+         "a sample rate of " + std::to_string(LOWEST_RATE) + " to " + std::to_string(HIGHEST_RATE) + " Hz");
   expect(settings.window >= IMSE_SHORTEST_SEGMENT && settings.window <= MAX_WINDOW,
          "a window of " + std::to_string(IMSE_SHORTEST_SEGMENT) + " to " + std::to_string(MAX_WINDOW) + " samples");
-  expect(settings.hop >= 1 && settings.look_ahead >= 0 && settings.fade >= 0, "a hop from 1, no size below 0");
+  expect(settings.hop >= 1 && IMSE_SAMPLE_RATE % settings.hop == 0,
+         "a hop that is a divisor of " + std::to_string(IMSE_SAMPLE_RATE));
+  expect(settings.look_ahead >= 0 && settings.fade >= 0, "no size below 0");
   // Everything that comes out of a step lies in its window.
   const auto wide = [](std::int32_t size) { return static_cast<std::int64_t>(size); };
   expect(wide(settings.hop) + settings.look_ahead + settings.fade <= settings.window,
@@ -35,74 +38,114 @@ const imse_stream_settings& checked(const imse_stream_settings& settings) {
 
 }  // namespace
 
-imse_stream_settings settings_for(double latency_ms) {
-  const int* best = nullptr;
-  for (const auto& choice : CHOICES)
-    if (choice[1] + choice[2] + choice[3] <= latency_ms) best = choice;
-  if (!best) {
-    const int least = CHOICES[0][1] + CHOICES[0][2] + CHOICES[0][3];
-    throw Error(IMSE_INVALID_ARGUMENT, "the lowest latency is " + std::to_string(least) + " ms");
-  }
-  return {best[0] * SAMPLES_PER_MS, best[1] * SAMPLES_PER_MS, best[2] * SAMPLES_PER_MS, best[3] * SAMPLES_PER_MS,
-          INFINITY};
-}
-
 Stream::Stream(Model& model, const imse_stream_settings& settings)
-    : model_(model),
-      window_(checked(settings).window),
-      hop_(settings.hop),
-      look_ahead_(settings.look_ahead),
-      fade_(settings.fade),
-      kept_(share_kept(settings.attenuation_limit_db)) {}
+    : rate_(checked(settings).sample_rate),
+      kept_(share_kept(settings.attenuation_limit_db)),
+      window_(model, settings, with_high_band()),
+      down_(rate_, IMSE_SAMPLE_RATE),
+      enhanced_{{IMSE_SAMPLE_RATE, rate_}, {}},
+      without_high_band_(enhanced_),
+      gain_(enhanced_),
+      latency_(find_latency(settings.window)) {}
 
-size_t Stream::latency() const { return hop_ - 1 + look_ahead_ + fade_; }
+// What is ready depends on the number of samples alone. The steps of a hop repeat from second to second, and the first
+// comes within a window.
+size_t Stream::find_latency(int window) const {
+  const std::int64_t begun = static_cast<std::int64_t>(window) * rate_ / IMSE_SAMPLE_RATE;
+  std::int64_t most = 0;
+  for (std::int64_t fed = 1; fed <= begun + 2L * rate_; fed++) {
+    std::int64_t ready = resampled() ? down_.ready(fed) : fed;
+    ready = static_cast<std::int64_t>(window_.ready(static_cast<size_t>(ready)));
+    if (resampled()) ready = std::min(enhanced_.resampler.ready(ready), fed);
+    most = std::max(most, fed - ready);
+  }
+  return static_cast<size_t>(most);
+}
 
 size_t Stream::feed(const float* noisy, size_t samples, float* enhanced) {
   check_signal(noisy, samples);
-  float* out = enhanced;
-  while (samples) {
-    const size_t taken = std::min(samples, hop_ - fed_ % hop_);
-    recent_.insert(recent_.end(), noisy, noisy + taken);
-    if (recent_.size() >= 2 * window_) recent_.erase(recent_.begin(), recent_.end() - static_cast<long>(window_));
-    fed_ += taken;
-    noisy += taken;
-    samples -= taken;
-    if (fed_ % hop_ == 0 && fed_ > look_ahead_) out = step(fed_ - look_ahead_, fade_, out);
-  }
-  return out - enhanced;
+  const std::vector<float> signal(noisy, noisy + samples);
+  fed_ += static_cast<std::int64_t>(samples);
+  waiting_.insert(waiting_.end(), signal.begin(), signal.end());
+  std::vector<float> narrow;
+  if (resampled())
+    down_.feed(signal, narrow);
+  else
+    narrow = signal;
+  if (with_high_band()) narrow_.insert(narrow_.end(), narrow.begin(), narrow.end());
+  take(window_.feed(narrow));
+  return write(enhanced);
 }
 
 size_t Stream::flush(float* enhanced) {
-  float* out = enhanced;
-  if (fed_ > written_) out = step(fed_, 0, out);
+  if (resampled()) {
+    std::vector<float> narrow;
+    down_.flush((fed_ * IMSE_SAMPLE_RATE + rate_ - 1) / rate_, narrow);
+    if (with_high_band()) narrow_.insert(narrow_.end(), narrow.begin(), narrow.end());
+    take(window_.feed(narrow));
+  }
+  take(window_.flush());
+  if (resampled())
+    for (Returned* signal : {&enhanced_, &without_high_band_, &gain_}) signal->resampler.flush(fed_, signal->ready);
+  const size_t count = write(enhanced);
   reset();
-  return out - enhanced;
+  return count;
 }
 
 void Stream::reset() {
-  recent_.clear();
-  fading_.clear();
-  fed_ = written_ = 0;
+  window_.reset();
+  down_.reset();
+  fed_ = 0;
+  waiting_.clear();
+  narrow_.clear();
+  for (Returned* signal : {&enhanced_, &without_high_band_, &gain_}) {
+    signal->resampler.reset();
+    signal->ready.clear();
+  }
 }
 
-float* Stream::step(size_t ready, size_t held, float* out) {
-  const size_t known = std::min(recent_.size(), window_);
-  const std::vector<float> window = mirrored_beginning(recent_.data() + (recent_.size() - known), known, window_);
-  std::vector<float> enhanced(window_);
-  model_.enhance_segment(window.data(), window_, enhanced.data());
-  for (size_t i = 0; i < window_; i++) enhanced[i] = kept_ * window[i] + (1 - kept_) * enhanced[i];
-  const float* newest = enhanced.data() + window_;  // behind the last sample that was fed
-  const float* from = newest - (fed_ - written_);
-  std::vector<float> joined(from, newest - (fed_ - ready));
-  for (size_t i = 0; i < std::min(fading_.size(), joined.size()); i++)
-    joined[i] = fading_[i] + fade_in(i, fade_) * (joined[i] - fading_[i]);
-  fading_.clear();
-  if (joined.size() <= held) return out;  // nothing has come out yet
-  const size_t whole = joined.size() - held;
-  std::copy_n(joined.begin(), whole, out);
-  fading_.assign(joined.begin() + static_cast<long>(whole), joined.end());
-  written_ += whole;
-  return out + whole;
+void Stream::take(const Output& output) {
+  if (!resampled()) {
+    enhanced_.ready.insert(enhanced_.ready.end(), output.enhanced.begin(), output.enhanced.end());
+    return;
+  }
+  enhanced_.resampler.feed(output.enhanced, enhanced_.ready);
+  if (!with_high_band()) return;
+  const auto out = narrow_.begin() + static_cast<long>(output.enhanced.size());
+  without_high_band_.resampler.feed({narrow_.begin(), out}, without_high_band_.ready);
+  gain_.resampler.feed(output.high_band, gain_.ready);
+  narrow_.erase(narrow_.begin(), out);
+}
+
+size_t Stream::write(float* enhanced) {
+  const size_t count = std::min(enhanced_.ready.size(), waiting_.size());
+  for (size_t i = 0; i < count; i++) {
+    float sample = enhanced_.ready[i];
+    if (with_high_band())
+      sample += std::clamp(gain_.ready[i], 0.0f, 1.0f) * (waiting_[i] - without_high_band_.ready[i]);
+    enhanced[i] = kept_ * waiting_[i] + (1 - kept_) * sample;
+  }
+  const auto drop = [&](std::vector<float>& signal) {
+    signal.erase(signal.begin(), signal.begin() + static_cast<long>(count));
+  };
+  drop(waiting_);
+  drop(enhanced_.ready);
+  if (with_high_band()) drop(without_high_band_.ready), drop(gain_.ready);
+  return count;
+}
+
+imse_stream_settings settings_for(double latency_ms, int sample_rate) {
+  const double resampling =
+      sample_rate == IMSE_SAMPLE_RATE ? 0 : 2 * Resampler::delay_ms(IMSE_SAMPLE_RATE, sample_rate);
+  const auto total = [&](const int(&choice)[4]) { return choice[1] + choice[2] + choice[3] + resampling; };
+  const int* best = nullptr;
+  for (const auto& choice : CHOICES)
+    if (total(choice) <= latency_ms) best = choice;
+  if (!best)
+    throw Error(IMSE_INVALID_ARGUMENT,
+                "the lowest latency is " + std::to_string(static_cast<int>(std::ceil(total(CHOICES[0])))) + " ms");
+  const auto samples = [&](int i) { return best[i] * SAMPLES_PER_MS; };
+  return {sample_rate, samples(0), samples(1), samples(2), samples(3), INFINITY};
 }
 
 }  // namespace imse

@@ -1,38 +1,56 @@
-// A signal that comes in pieces: every hop the network is given the last window of it.
+// A signal of any rate that comes in pieces.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
+#include "../signal/resampler.h"
 #include "imse.h"
 #include "model.h"
+#include "sliding_window.h"
 
 namespace imse {
 
-// The settings for a latency of at most so many milliseconds. Throws Error where there are none.
-imse_stream_settings settings_for(double latency_ms);
+// The settings for the best quality within a latency. Throws Error where there are none.
+imse_stream_settings settings_for(double latency_ms, int sample_rate);
 
 // The functions of imse.h on streams.
 class Stream {
  public:
+  // Throws Error for settings that do not fit.
   Stream(Model& model, const imse_stream_settings& settings);
 
-  size_t latency() const;
+  size_t latency() const { return latency_; }
   size_t feed(const float* noisy, size_t samples, float* enhanced);
   size_t flush(float* enhanced);
   void reset();
 
  private:
-  // Enhance the window that ends here, and write what is ready but for the last `held` samples of it, which are kept
-  // to fade into the next window.
-  float* step(size_t ready, size_t held, float* out);
+  bool resampled() const { return rate_ != IMSE_SAMPLE_RATE; }
+  bool with_high_band() const { return rate_ > IMSE_SAMPLE_RATE; }
 
-  Model& model_;
-  const size_t window_, hop_, look_ahead_, fade_;
-  const float kept_;           // share of the input in the output
-  std::vector<float> recent_;  // the newest samples, a window of them if there are so many ...
-  size_t fed_ = 0;             // ... of all
-  size_t written_ = 0;
-  std::vector<float> fading_;  // what the last window made of the samples after those written
+  // A signal that came from 16 kHz back to the rate of the stream.
+  struct Returned {
+    Resampler resampler;
+    std::vector<float> ready;
+  };
+
+  size_t find_latency(int window) const;
+  // What belongs to the same samples at 16 kHz.
+  void take(const Output& output);
+  // Mix and write what is ready.
+  size_t write(float* enhanced);
+
+  const int rate_;
+  const float kept_;  // share of the input in the output
+  SlidingWindow window_;
+  Resampler down_;
+  std::int64_t fed_ = 0;
+  std::vector<float> waiting_;  // inputs that nothing was written for
+  std::vector<float> narrow_;   // inputs at 16 kHz that have not come out of the window, for the high band
+  Returned enhanced_, without_high_band_, gain_;
+  const size_t latency_;
 };
 
 }  // namespace imse

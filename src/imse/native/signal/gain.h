@@ -14,6 +14,9 @@ std::vector<float> limiting_gain(const std::vector<double>& noisy, const std::ve
 
 // The gain, 0 to 1, of the network just below 8 kHz at every sample, from the compressed magnitudes
 // [frames, SPECTRUM_BINS] before and after it.
-void guide_gain(const float* noisy, const float* enhanced, int frames, long samples, float* gain);
+std::vector<float> guide_gain(const float* noisy, const float* enhanced, int frames, long samples);
+
+// Replace the strip from 7.6 to 8 kHz of the enhanced signal by the noisy one with this gain.
+void follow_guide(const std::vector<float>& noisy, const std::vector<float>& gain, std::vector<float>& enhanced);
 
 }  // namespace imse

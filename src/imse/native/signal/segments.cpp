@@ -5,11 +5,10 @@
 #include <iterator>
 
 #include "imse.h"
+#include "kaiser.h"
 
 namespace imse {
 namespace {
-
-constexpr double PI = 3.14159265358979323846;
 
 size_t divided_up(size_t a, size_t b) { return (a + b - 1) / b; }
 

@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "../common/packing.h"
+#include "kaiser.h"
 
 namespace imse {
 namespace {
 
-constexpr double PI = 3.14159265358979323846;
 constexpr int BINS = SPECTRUM_BINS, MIDDLE = N_FFT / 2;
 
 // Frames that overlap at a sample, at most.
