@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imse.errors import ImseError, UnsupportedWeightsError
-from imse.native.build import LIBRARY, fingerprint
+from imse.native.build import LIBRARY as LIBRARY
+from imse.native.build import fingerprint
 from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
