@@ -62,6 +62,7 @@ class Stream:
         limit = (
             math.inf if attenuation_limit_db is None else number_from_zero("attenuation_limit_db", attenuation_limit_db)
         )
+        self._engine: NativeEngine
         if isinstance(weights, Stream):
             self._engine = weights._engine
         else:

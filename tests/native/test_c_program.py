@@ -204,7 +204,7 @@ def test_errors(
     """One line, and the file that was there is as it was."""
     write(tmp_path / "noisy.wav")
     (tmp_path / "clean.wav").write_text("before")
-    command = [program, "--weights", small_weights, "noisy.wav", "clean.wav", *options]
+    command: list[str | Path] = [program, "--weights", small_weights, "noisy.wav", "clean.wav", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode in (1, 2)
     [line] = done.stderr.splitlines()
@@ -262,7 +262,7 @@ def test_damaged_files(
     for at, value in changes:
         content[at] = value
     noisy.write_bytes(content[:size])
-    command = [checked_program, "--weights", small_weights, noisy, tmp_path / "clean.wav"]
+    command = [str(part) for part in (checked_program, "--weights", small_weights, noisy, tmp_path / "clean.wav")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     assert len(done.stderr.splitlines()) == done.returncode

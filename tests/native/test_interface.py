@@ -139,7 +139,7 @@ def test_description_and_metadata(library: Any, network: ctypes.c_void_p) -> Non
     description = Description()
     library.imse_describe(network, ctypes.byref(description))
     parameters = sum(tensor.size for tensor in load_file(SMALL).values())
-    found = {name: getattr(description, name) for name, _ in Description._fields_}
+    found = {name: getattr(description, name) for name, *_ in Description._fields_}
     assert found == {"channels": 8, "blocks": 4, "bins": 256, "threads": 1, "parameters": parameters}
     assert library.imse_metadata(network, b"name") == b"imse-small-cpu"
     assert library.imse_metadata(network, b"nothing") is None
@@ -199,7 +199,7 @@ def test_errors_have_a_status_and_a_line(library: Any, network: ctypes.c_void_p)
         {"hop": 8_000}, {"look_ahead": -1}, {"look_ahead": 2**31 - 1}, {"fade": -1}, {"attenuation_limit_db": -1},
         {"attenuation_limit_db": math.nan},
     ):  # fmt: skip
-        fields = {name: getattr(good, name) for name, _ in StreamSettings._fields_} | changed
+        fields = {name: getattr(good, name) for name, *_ in StreamSettings._fields_} | changed
         wrong = StreamSettings(*fields.values())
         calls.append((INVALID_ARGUMENT, "", library.imse_stream_open, (network, ctypes.byref(wrong))))
     for status, text, function, arguments in calls:
