@@ -18,8 +18,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from imse.enhancer import Enhancer
-from imse.score.items import Item
-from imse.score.run import score_item
+from imse.score.harm import compare, warnings
+from imse.score.recording import Recording, measure
 
 RATE = 16_000
 LENGTH = round(9.1 * RATE)
@@ -55,11 +55,19 @@ def gated(signal: Floats) -> Floats:
     return signal * np.pad(is_open, (0, LENGTH - len(is_open))).astype(np.float32)
 
 
+def recording(signal: Floats) -> Recording:
+    """What is measured of a signal."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "a.wav")
+        soundfile.write(path, signal, RATE, "FLOAT")
+        return measure(path)
+
+
 def main() -> None:
     """Make the mixtures, score them, and print the share of warnings by version and SNR."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with MANIFEST.tsv: file, kind, source")
-    parser.add_argument("--mixtures", type=int, default=60)
+    parser.add_argument("--mixtures", type=int, default=36)
     arguments = parser.parse_args()
     with (arguments.data / "MANIFEST.tsv").open() as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
@@ -80,17 +88,15 @@ def main() -> None:
         versions = {name: np.asarray(enhancer.enhance(mixed, RATE)) for name, enhancer in enhancers.items()}
         versions["default, with holes"] = with_holes(versions["default"], random)
         versions["default, gated"] = gated(versions["default"])
+        before = recording(mixed)
         group = "at 0 dB or less" if snr_db <= 0 else "at 5 dB or more"
         for name, signal in versions.items():
-            with TemporaryDirectory() as folder:
-                before, after = Path(folder, "before.wav"), Path(folder, "after.wav")
-                soundfile.write(before, mixed, RATE, "FLOAT")
-                soundfile.write(after, signal, RATE, "FLOAT")
-                warnings = score_item(Item(name, after, before)).warnings
+            after = recording(signal)
+            found = warnings(before.quality, after.quality, compare(before, after))
             counts[name, group, "files"] += 1
-            counts[name, group, "any"] += bool(warnings)
+            counts[name, group, "any"] += bool(found)
             for words, kind in KINDS.items():
-                counts[name, group, kind] += any(words in warning for warning in warnings)
+                counts[name, group, kind] += any(words in warning for warning in found)
     columns = ["any", *KINDS.values()]
     print("|".join(["", " SNR ", " version ", " files ", *(f" {column} " for column in columns), ""]))
     for name, group in sorted({(name, group) for name, group, _ in counts}, key=lambda row: row[::-1]):

@@ -15,7 +15,7 @@ RECIPES = sorted((Path(__file__).parents[1] / "recipes" / "ablation").glob("*.to
 def without_parts(recipe: Recipe) -> Recipe:
     """The recipe without what tells the four apart."""
     network = dataclasses.replace(recipe.network, attention="mala", embedding="idconv")
-    return dataclasses.replace(recipe, name="", network=network, run=dataclasses.replace(recipe.run, folder=""))
+    return dataclasses.replace(recipe, name="", network=network, run=dataclasses.replace(recipe.run, folder="runs"))
 
 
 def test_every_combination_with_the_same_budget() -> None:

@@ -225,12 +225,18 @@ def test_what_it_cannot_run(
         Enhancer(small_weights, "native")
 
 
-def test_library_of_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="a library as of Linux")
+def test_library_of_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> None:
     library = tmp_path / "other.so"
-    library.write_bytes(b"\x7fELF" + bytes(100))
+    code = build.LIBRARY.read_bytes()
+    library.write_bytes(code[:18] + b"\xff\xfe" + code[20:])  # another number of the machine in the header of ELF
     monkeypatch.setattr(native, "LIBRARY", library)
     assert not native.available()
     assert engine_of(Enhancer()) is OnnxEngine
+    with pytest.raises(
+        ImseError, match=r"^[^\n]*the compiled engine cannot be loaded: .*other\.so.*; install imse again"
+    ):
+        Enhancer(small_weights, "native")
 
 
 def test_library_of_other_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> None:

@@ -29,7 +29,7 @@ def _tool(name: str) -> str:
 
 
 def test_cpp_format() -> None:
-    files = [*build.sources(), *(_ROOT / "tests" / "native").glob("*.cpp")]
+    files = [*build.sources(), *(_ROOT / "tests" / "native").glob("*.cpp"), *(_ROOT / "examples" / "c").glob("*.[ch]")]
     _run([_tool("clang-format"), "--dry-run", "-Werror", *map(str, files)])
 
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from imse.enhancer import Enhancer
     from imse.samples import Samples
+    from imse.stream import Stream
 
-__all__ = ["Enhancer", "ImseError", "__version__", "enhance"]
+__all__ = ["Enhancer", "ImseError", "Stream", "__version__", "enhance"]
 __version__ = "0.1.0"
 
 
@@ -48,6 +49,10 @@ def __getattr__(name: str) -> Any:
         from imse.enhancer import Enhancer
 
         return Enhancer
+    if name == "Stream":
+        from imse.stream import Stream
+
+        return Stream
     raise AttributeError(f"module 'imse' has no attribute '{name}'")
 
 

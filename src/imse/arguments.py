@@ -17,14 +17,15 @@ def whole_number(name: str, value: object) -> int:
         WrongTypeError: A truth value, text, or anything else that is no number.
         WrongValueError: Another number.
     """
-    number: int | None = None
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+    refusal = f"{name} must be a whole number, not {reprlib.repr(value)}"
+    if isinstance(value, bool) or not isinstance(value, (SupportsIndex, Real)):
+        raise WrongTypeError(refusal)
+    if isinstance(value, SupportsIndex):
         number = operator.index(value)
-    elif isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+    elif float(value).is_integer():
         number = int(float(value))
-    if number is None:
-        kind = WrongValueError if isinstance(value, Real) and not isinstance(value, bool) else WrongTypeError
-        raise kind(f"{name} must be a whole number, not {reprlib.repr(value)}")
+    else:
+        raise WrongValueError(refusal)
     if number < 1:
         raise WrongValueError(f"{name} must be at least 1, not {number}")
     return number

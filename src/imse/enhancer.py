@@ -140,7 +140,7 @@ class Enhancer:
                 another shape, NaN or infinite samples, or a rate out of range.
         """
         check_samples(x, MOST_CHANNELS)
-        sample_rate = _checked_rate(sample_rate)
+        sample_rate = checked_rate(sample_rate)
         signal = as_floats(x[:, np.newaxis] if x.ndim == 1 else x)
 
         def blocks() -> Iterator[Block]:
@@ -180,7 +180,7 @@ class Enhancer:
         """
         source, target = Path(source), Path(target)
         with open_reader(source) as reader, _errors_named("standard input" if source == STDIO else str(source)):
-            sample_rate = _checked_rate(reader.info.sample_rate)
+            sample_rate = checked_rate(reader.info.sample_rate)
             _check_channels(reader.info.channels)
             targets = [target] if residual is None else [target, Path(residual)]
             _check_targets(targets)  # before the first pass, which may take a while
@@ -412,7 +412,8 @@ def _check_targets(targets: list[Path]) -> None:
         raise ImseError(f"{targets[0]}: the output and what was taken away would be written to one file")
 
 
-def _checked_rate(sample_rate: int) -> int:
+def checked_rate(sample_rate: int) -> int:
+    """A rate in Hz that can be enhanced. Raises `ImseError` for others."""
     sample_rate = whole_number("sample_rate", sample_rate)
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UnsuitableSignalError(

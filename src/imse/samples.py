@@ -50,8 +50,10 @@ def as_floats(x: NDArray[Any]) -> Floats:
     if x.dtype not in _INTEGERS:
         return x
     silence, full_scale = _INTEGERS[x.dtype]
-    wide = x.astype(np.float64 if x.dtype.itemsize == 4 else np.float32)
-    return (wide - wide.dtype.type(silence)) / wide.dtype.type(full_scale)
+    wide: Floats = x.astype(np.float64 if x.dtype.itemsize == 4 else np.float32)
+    wide -= silence
+    wide /= full_scale
+    return wide
 
 
 def like(x: NDArray[Samples], y: Floats) -> NDArray[Samples]:
@@ -61,9 +63,8 @@ def like(x: NDArray[Samples], y: Floats) -> NDArray[Samples]:
     silence, full_scale = _INTEGERS[x.dtype]
     if clipped := count_clipped(y):
         warnings.warn(f"{clipped} samples beyond full scale were clipped", stacklevel=3)
-    limits = np.iinfo(x.dtype)
     scaled = np.rint(y.astype(np.float64) * full_scale + silence)
-    return np.clip(scaled, limits.min, limits.max).astype(x.dtype)
+    return np.clip(scaled, silence - full_scale, silence + full_scale - 1).astype(x.dtype)
 
 
 def count_clipped(y: Floats) -> int:

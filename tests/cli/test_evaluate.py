@@ -114,7 +114,7 @@ def test_files_are_written_though_nothing_can_be_printed(folders: Path) -> None:
 def test_a_file_that_exists_is_replaced_only_if_asked_to(folders: Path) -> None:
     report = folders / "report.html"
     report.write_text("precious")
-    command = ["evaluate", "--measures", "ssnr_db", "--jobs", "1", "--report", report]
+    command: list[str | Path] = ["evaluate", "--measures", "ssnr_db", "--jobs", "1", "--report", report]
     command += ["--clean", folders / "clean", "--enhanced", folders / "enhanced"]
     done = imse(*command)
     assert (done.returncode, done.stderr) == (1, f"imse: {report}: already there; --overwrite replaces it\n")

@@ -113,11 +113,14 @@ def test_where_nothing_can_be_scored_the_last_weights_are_kept(recipe: Recipe, m
 
 
 def test_a_network_that_has_diverged_ends_the_run_in_one_line(recipe: Recipe) -> None:
-    with running(recipe) as run, torch.no_grad():
-        for parameter in run.trainer.exported_network.parameters():
-            parameter.fill_(torch.nan)
+    with running(recipe) as run:
+        for parameter in (*run.trainer.network.parameters(), *run.trainer.exported_network.parameters()):
+            parameter.data.fill_(torch.nan)
         with pytest.raises(ImseError, match=r"the network in training: .*not finite"):
             run.validate(Board(Path(recipe.run.folder), active=False))
+        with pytest.raises(ImseError, match=r"not finite; lower optim\.lr"):
+            run.train()  # without a validation
+        assert not (Path(recipe.run.folder) / BEST).exists()
 
 
 def test_a_run_starts_from_given_weights_of_its_network(recipe: Recipe, small_weights: Path) -> None:

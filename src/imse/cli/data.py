@@ -91,10 +91,10 @@ def manifest(
     threads: int,
     overwrite: bool,
 ) -> None:
-    """Make the table of recordings that training needs, from any folders.
+    """Make a table of recordings for training.
 
-    Files may have any format, any rate of 16 kHz or more and any number of channels. What cannot be used is listed, and
-    left out; the exit code is then 1. Some speakers and types of noise are held out for validation.
+    The files may have any format, any rate from 16 kHz on and any number of channels. What cannot be used is listed,
+    and left out; the exit code is then 1. Some speakers and types of noise are held out for validation.
 
     Example: imse data manifest --speech speech --noise noise -o mine.tsv
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from imse.engine.interface import Enhanced
-from imse.errors import ImseError, UnsupportedWeightsError
-from imse.native import NativeNetwork
+from imse.errors import ImseError, UnsupportedWeightsError, WrongValueError
+from imse.native import NativeNetwork, NativeStream
 from imse.signal.spectrum import Floats
 from imse.weights import require_file
 
@@ -50,3 +50,10 @@ class NativeEngine:
         outputs = [self._network.run_spectrum(m.T, p.T) for m, p in zip(magnitude, phase, strict=True)]
         enhanced, real, imag = (np.stack(parts).transpose(0, 2, 1) for parts in zip(*outputs, strict=True))
         return enhanced, np.arctan2(imag, real)
+
+    def stream(self, sample_rate: int, latency_ms: float, attenuation_limit_db: float) -> NativeStream:
+        """A stream of one channel on this network; see `NativeStream`."""
+        try:
+            return NativeStream(self._network, sample_rate, latency_ms, attenuation_limit_db)
+        except ImseError as error:
+            raise WrongValueError(str(error)) from error

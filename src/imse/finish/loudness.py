@@ -91,7 +91,7 @@ class LoudnessMeter:
         self._layout = _LAYOUTS[channels - 1]
         self._graph = Graph()
         source = self._graph.add_abuffer(
-            sample_rate=_RATE, format="dblp", layout=self._layout, time_base=Fraction(1, _RATE)
+            sample_rate=_RATE, format="dbl", layout=self._layout, time_base=Fraction(1, _RATE)
         )
         filters = (source, self._graph.add("ebur128", "metadata=1"), self._graph.add("abuffersink"))
         self._graph.link_nodes(*filters).configure()
@@ -115,7 +115,8 @@ class LoudnessMeter:
 
         if not len(block):
             return
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block.T), "dblp", self._layout)
+        # Samples of all channels in turns: PyAV cannot fill eight planes.
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "dbl", self._layout)
         frame.sample_rate, frame.time_base, frame.pts = _RATE, Fraction(1, _RATE), self._frames
         self._frames += len(block)
         self._graph.push(frame)

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imse.errors import ImseError, UnsupportedWeightsError
-from imse.native.build import LIBRARY, fingerprint
+from imse.native.build import LIBRARY as LIBRARY
+from imse.native.build import fingerprint
 from imse.processors import usable_threads
 
 Floats = NDArray[np.float32]
@@ -70,13 +71,20 @@ def library() -> ctypes.CDLL:
 def _opened(path: Path) -> ctypes.CDLL:
     opened = ctypes.CDLL(str(path))
     _check_fingerprint(opened)
-    network, error = ctypes.c_void_p, ctypes.POINTER(_Error)
-    optional = ctypes.c_void_p  # an array or null
+    network = stream = optional = ctypes.c_void_p  # the last: an array or null
     size = ctypes.c_size_t
+    error, settings, written = (ctypes.POINTER(kind) for kind in (_Error, _StreamSettings, size))
     for name, result, arguments in (
         ("instruction_set", ctypes.c_char_p, (error,)),
         ("open", network, (ctypes.c_char_p, size, ctypes.c_int, error)),
         ("close", None, (network,)),
+        ("stream_settings_for", ctypes.c_int, (ctypes.c_double, ctypes.c_int, settings, error)),
+        ("stream_open", stream, (network, settings, error)),
+        ("stream_close", None, (stream,)),
+        ("stream_latency", size, (stream,)),
+        ("stream_feed", ctypes.c_int, (stream, _FLOATS, size, _FLOATS, written, error)),
+        ("stream_flush", ctypes.c_int, (stream, _FLOATS, written, error)),
+        ("stream_reset", None, (stream,)),
         ("run_waveform", ctypes.c_int, (network, _FLOATS, size, _FLOATS, optional, optional, error)),
         ("run_spectrum", ctypes.c_int, (network, _FLOATS, _FLOATS, size, _FLOATS, _FLOATS, _FLOATS, error)),
     ):
@@ -112,6 +120,15 @@ def instruction_set() -> str:
     return name.decode()
 
 
+class _StreamSettings(ctypes.Structure):
+    """`imse_stream_settings` of imse.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("sample_rate", "window", "hop", "look_ahead", "fade")),
+        ("attenuation_limit_db", ctypes.c_float),
+    )
+
+
 class NativeNetwork:
     """A network whose weights are laid out for the compiled kernels. Safe to use from several threads at once.
 
@@ -131,13 +148,13 @@ class NativeNetwork:
         threads = usable_threads(threads)
         self._library = library()
         error = _Error()
-        self._network = self._library.imse_open(weights, len(weights), threads, error)
-        if not self._network:
+        self.handle = self._library.imse_open(weights, len(weights), threads, error)
+        if not self.handle:
             raise _exception(error)
 
     def __del__(self) -> None:
-        if getattr(self, "_network", None):
-            self._library.imse_close(self._network)
+        if getattr(self, "handle", None):
+            self._library.imse_close(self.handle)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a NativeNetwork cannot be copied or pickled: open its weights again")
@@ -191,8 +208,66 @@ class NativeNetwork:
 
     def _call(self, function: Any, *arguments: Any) -> None:
         error = _Error()
-        if function(self._network, *arguments, error):
+        if function(self.handle, *arguments, error):
             raise _exception(error)
+
+
+class NativeStream:
+    """One channel of sound that is enhanced as it comes. For one thread at a time; many may share a network.
+
+    Args:
+        network: What it is enhanced with.
+        sample_rate: In Hz, 8,000 to 192,000.
+        latency_ms: The most that it may be late; the best quality within it is chosen.
+        attenuation_limit_db: The most by which noise is turned down, or infinity.
+
+    Attributes:
+        latency: When n samples were fed, at least n - latency have come out; the least such number.
+
+    Raises:
+        ImseError: No setting has so little latency, or there is not enough memory.
+    """
+
+    def __init__(
+        self, network: NativeNetwork, sample_rate: int, latency_ms: float, attenuation_limit_db: float
+    ) -> None:
+        self._network = network  # which has to outlive the stream
+        self._library = library()
+        error, settings = _Error(), _StreamSettings()
+        if self._library.imse_stream_settings_for(latency_ms, sample_rate, settings, error):
+            raise _exception(error)
+        settings.attenuation_limit_db = attenuation_limit_db
+        self._stream = self._library.imse_stream_open(network.handle, settings, error)
+        if not self._stream:
+            raise _exception(error)
+        self.latency: int = self._library.imse_stream_latency(self._stream)
+
+    def __del__(self) -> None:
+        if getattr(self, "_stream", None):
+            self._library.imse_stream_close(self._stream)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a NativeStream cannot be copied or pickled: open another one")
+
+    def feed(self, samples: Floats) -> Floats:
+        """Feed samples [n], n >= 0, and take those that are ready, [m]."""
+        samples = np.ascontiguousarray(samples, dtype=np.float32)
+        return self._take(len(samples), self._library.imse_stream_feed, samples, len(samples))
+
+    def flush(self) -> Floats:
+        """The last samples [m], at most the latency; the stream is at its beginning again."""
+        return self._take(0, self._library.imse_stream_flush)
+
+    def reset(self) -> None:
+        """Go back to the beginning; what has not come out is lost."""
+        self._library.imse_stream_reset(self._stream)
+
+    def _take(self, samples: int, function: Any, *arguments: Any) -> Floats:
+        enhanced = np.empty(samples + self.latency, np.float32)
+        error, written = _Error(), ctypes.c_size_t()
+        if function(self._stream, *arguments, enhanced, written, error):
+            raise _exception(error)
+        return enhanced[: written.value].copy()
 
 
 def _exception(error: _Error) -> ImseError:

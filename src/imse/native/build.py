@@ -198,7 +198,7 @@ class _Compiler:
     def _link(self, objects: Sequence[str], exports: Path, library: Path) -> None:
         link = ("-shared", "-pthread", *self._requested, *objects, "-o", str(library), *self._link_flags)
         if self.targets("__APPLE__"):
-            self._call(*link, "-Wl,-exported_symbol,_imse_*", "-Wl,-dead_strip")
+            self._call(*link, "-Wl,-dead_strip")
         elif self.targets("_WIN32"):
             self._call(*link, "-static", "-Wl,--gc-sections")
         else:

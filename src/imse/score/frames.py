@@ -25,6 +25,8 @@ _EDGES_HZ = (
 BANDS_HZ = np.array(_EDGES_HZ)
 """Edges of the bands, [B + 1]."""
 
+_DIGITAL_SILENCE = 2**-32  # half a step of 16 bits
+
 Float32s = NDArray[np.float32]
 
 
@@ -67,11 +69,12 @@ class LevelMeter:
         self._samples += len(samples)
 
     def power(self) -> NDArray[np.float64]:
-        """Power of each frame [T], full scale at 1."""
+        """Power of each frame [T], full scale at 1; 0 for digital silence, whatever the direct current is."""
         constant = self._sum / self._samples
-        moved = np.concatenate(self._squares) - 2 * constant * np.concatenate(self._means) + constant**2
+        squares = np.concatenate(self._squares)
+        moved = squares - 2 * constant * np.concatenate(self._means) + constant**2
         power: NDArray[np.float64] = np.maximum(moved, 0).mean(axis=1)
-        return power
+        return np.where(squares.mean(axis=1) > _DIGITAL_SILENCE, power, 0)
 
 
 class SpeechMeter:

@@ -18,8 +18,6 @@ _QUIETEST_PERCENT, _MARGIN_DB = 20, 2
 # Speech whose loud frames are not this far above the pauses does not stand out from the noise, or there are no pauses.
 _LEAST_CONTRAST_DB = 3
 _LOUD_PERCENT = 95
-# Below half a step of 16 bits there is no sound: such frames at both ends are padding, and no pauses.
-_DIGITAL_SILENCE = 2**-32
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,13 @@ def estimate_noise(power: NDArray[np.float64], bands: NDArray[np.float32]) -> No
     """Estimate the noise of a recording.
 
     Args:
-        power: Power of each frame [T], T >= 1.
+        power: Power of each frame [T], T >= 1; 0 for digital silence.
         bands: Power of each frame in bands of speech, [T, B].
     """
-    heard = np.flatnonzero(power > _DIGITAL_SILENCE)
+    heard = np.flatnonzero(power)  # digital silence at both ends is padding, and no pause
     inside = slice(heard[0], heard[-1] + 1) if len(heard) else slice(None)
+    if inside.stop and inside.stop - inside.start > 2:  # the first and the last may be partly silent
+        inside = slice(inside.start + 1, inside.stop - 1)
     speech_band = bands.sum(axis=1, dtype=np.float64)
     level_db = to_db(smoothed(speech_band[inside]))
     quiet_db, loud_db = np.percentile(level_db, [_QUIETEST_PERCENT, _LOUD_PERCENT])

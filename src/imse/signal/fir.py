@@ -32,7 +32,7 @@ def high_pass_kernel(cutoff_hz: float, width_hz: float, sample_rate: int) -> NDA
     half = math.ceil((_ATTENUATION_DB - 7.95) / (2.285 * 2 * math.pi * width_hz / sample_rate) / 2)
     at = np.arange(-half, half + 1)
     low_pass = np.sinc(2 * cutoff_hz / sample_rate * at) * np.kaiser(2 * half + 1, beta)
-    kernel = -low_pass / low_pass.sum()
+    kernel: NDArray[np.float64] = -low_pass / low_pass.sum()
     kernel[half] += 1
     return kernel
 

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from imse import checkpoint
 from imse.atomic_write import atomic_write
+from imse.errors import ImseError
 from imse.nn import Network
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.train import state, validation
@@ -139,6 +140,10 @@ class Run:
                 raise KeyboardInterrupt
 
     def _export(self, network: Network) -> None:
+        if not all(parameter.isfinite().all() for parameter in network.parameters()):
+            raise ImseError(
+                "the network in training: weights that are not finite; lower optim.lr, or set optim.clip_norm"
+            )
         metadata = {"name": self._recipe.name, "steps": str(self.trainer.step)}
         checkpoint.save(network, self._folder / BEST, metadata)
 

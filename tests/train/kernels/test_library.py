@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import MagicMock, patch
 
@@ -40,6 +42,9 @@ def test_each_machine_instruction_set_and_fingerprint_has_its_own_file() -> None
         paths.append(library_path())
     with patch.object(cache, "fingerprint", return_value="another"):
         paths.append(library_path())
+    for variable in ("CXX", "CPPFLAGS", "CXXFLAGS", "LDFLAGS"):
+        with patch.dict(os.environ, {variable: "-march=another"}):
+            paths.append(library_path())
     assert len(set(paths)) == len(paths)
 
 
@@ -53,9 +58,41 @@ def test_it_is_compiled_once(empty_cache: Path, kernels: Path) -> None:
         assert library.prepare() is None
 
 
+def of_another_machine(library: bytes) -> bytes:
+    """With another number of the machine in the header of ELF, which is at the same place everywhere."""
+    return library[:18] + b"\xff\xfe" + library[20:]
+
+
+# A truncated library would end the process, if it were loaded.
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "no library": lambda _: b"not a library",
+    "empty": lambda _: b"",
+    "truncated": lambda library: library[: len(library) // 2],
+    "overwritten": lambda library: library[:5000] + bytes(5000) + library[10_000:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_library_is_compiled_again(empty_cache: Path, kernels: Path, damage: str) -> None:
+    empty_cache.parent.mkdir(parents=True)
+    shutil.copy(kernels, empty_cache)
+    cache.record(empty_cache)
+    assert library.available()
+    library._library.cache_clear()
+    other = empty_cache.with_name("other")  # another file: the first one is mapped into memory
+    other.write_bytes(DAMAGES[damage](kernels.read_bytes()))
+    other.replace(empty_cache)
+    assert not library.available()
+    with patch.object(library, "build_training", lambda path, _: shutil.copy(kernels, path)):
+        assert library.prepare() is None
+    assert library.available()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a library as of Linux")
 def test_a_library_that_cannot_be_loaded_is_compiled_again(empty_cache: Path, kernels: Path) -> None:
     empty_cache.parent.mkdir(parents=True)
-    empty_cache.write_bytes(b"not a library")
+    empty_cache.write_bytes(of_another_machine(kernels.read_bytes()))
+    cache.record(empty_cache)
     assert not library.available()
     with patch.object(library, "build_training", lambda path, _: shutil.copy(kernels, path)):
         assert library.prepare() is None

@@ -203,6 +203,9 @@ void Session::embed(const Stage& stage, const Map& in, const Map& out, const Map
     clear_padding(ring);
     const auto mixed_at = [&](int t) { return Rows{ring.row(t % BAND * c), c, in.bins, ring.stride}; };
     for (int t = std::max(begin - REACH, 0); t < end + REACH; t++) {
+      prefetch(in, t + 1);
+      prefetch(out, t + 1 - REACH);
+      prefetch(values, t + 1 - REACH);
       if (t < in.frames) multiply(stage.pointwise, scratch.row_list(in.frame(t)), mixed_at(t));
       const int at = t - REACH;
       if (at < begin) continue;
@@ -248,6 +251,11 @@ void Session::run_block(const Stage& stage, size_t number, const Map& x, const M
     const auto hidden_at = [&](int t) { return Rows{ring.row(t % 3 * 2 * hidden), 2 * hidden, bins, ring.stride}; };
     // The depthwise convolution needs the hidden map of the frame before and after: each is computed one ahead.
     for (int t = std::max(begin - 1, 0); t <= end; t++) {
+      prefetch(x, t + 1);
+      prefetch(values, t + 1 + LEPE_SIZE / 2);
+      prefetch(y, t);
+      if (next) prefetch(next_values, t);
+      if (residual) prefetch(*residual, t);
       if (t < x.frames) {
         const Rows middle = attended_at(t);
         kernels_.scale(x.frame(t), &deviations_before_[static_cast<size_t>(t) * bins], rows.normal);

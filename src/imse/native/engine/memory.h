@@ -72,6 +72,14 @@ struct Map {
   Rows frame(int t) const { return {data + t * frame_size(), channels, bins, stride()}; }
 };
 
+// Fetch a frame to the cache ahead of its use: a map is larger than the cache, and the processor does not foresee the
+// next frame by itself, as it lies on other pages.
+inline void prefetch(const Map& map, int t) {
+  if (t < 0 || t >= map.frames) return;
+  const float* frame = map.data + t * map.frame_size();
+  for (long i = 0; i < map.frame_size(); i += PAD) __builtin_prefetch(frame + i, 0, 2);
+}
+
 // What one thread needs for the frame it is at. Its parts are handed out one after another, never cleared.
 class Scratch {
  public:
