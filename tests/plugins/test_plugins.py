@@ -294,8 +294,6 @@ def test_the_limit_changes_without_a_click(make: Callable[[int], Instance]) -> N
 
 
 @pytest.mark.parametrize("rate", [0, 4_000, 384_000, 2**40])
-def test_rates_without_a_stream(
-    rate: int, make: Callable[[int], Instance], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_rates_without_a_stream(rate: int, make: Callable[[int], Instance], capfd: pytest.CaptureFixture[str]) -> None:
     assert not make(rate)
     assert capfd.readouterr().err == "imse: a stream needs a sample rate of 8000 to 192000 Hz\n"
