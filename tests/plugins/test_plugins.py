@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +18,12 @@ import soundfile
 import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from making import make
 
 from imse import native
 from imse.native import Floats, NativeNetwork, NativeStream
 from imse.native.build import LIBRARY
 from imse.weights import find
+from making import make
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = {"imse": "default", "imse_small": "small"}
@@ -142,6 +144,37 @@ def test_lv2_description(built: Path) -> None:
     assert {"urn:imse:default", "urn:imse:small"} <= set(run(program("lv2ls"), LV2_PATH=lv2_path).split())
     described = run(program("lv2info"), "urn:imse:default", LV2_PATH=lv2_path)
     assert "Has latency:       yes, reported by port 3" in described
+
+
+def test_pipewire_takes_the_configuration_of_the_guide(ladspa: Path, tmp_path: Path) -> None:
+    """A PipeWire without sound cards has the microphone. It ends, or has no such node, where it finds no plug-in."""
+    guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    [chain] = re.findall(r"```spa\n(.*?)```", guide, re.DOTALL)
+    needed = "protocol-native", "access", "client-node", "adapter"
+    modules = "".join(f"{{ name = libpipewire-module-{name} }}\n" for name in needed)
+    (tmp_path / "pipewire.conf.d").mkdir()
+    (tmp_path / "pipewire.conf.d" / "imse.conf").write_text(chain)
+    (tmp_path / "pipewire.conf").write_text(
+        "context.properties = { core.daemon = true core.name = pipewire-0 support.dbus = false }\n"
+        "context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert support.* = support/libspa-support }\n"
+        f"context.modules = [ {modules} ]\n"
+    )
+    here = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "LADSPA_PATH": str(ladspa.parent)}
+    command = [program("pipewire"), "-c", "pipewire.conf"]
+    with subprocess.Popen(command, env={**here, "PIPEWIRE_CONFIG_DIR": str(tmp_path)}) as daemon:
+        try:
+            found = ""
+            for _ in range(100):
+                if "imse.microphone" in found or daemon.poll() is not None:
+                    break
+                time.sleep(0.1)
+                listing = subprocess.run(
+                    ["pw-cli", "ls", "Node"], env=here, capture_output=True, text=True, check=False
+                )
+                found = listing.stdout
+        finally:
+            daemon.terminate()
+    assert {"imse.capture", "imse.microphone"} <= set(re.findall(r'node.name = "(.*)"', found))
 
 
 # ---- A host of our own ----

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import make
 
 import imse
 from imse import native
 from imse.native import Floats, NativeNetwork, NativeStream
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.weights import find
+from making import make
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "wasm"
