@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -51,9 +52,9 @@ void guarded(const Function& function) noexcept {
 }  // namespace
 
 Plugin* Plugin::create(Weights weights, double sample_rate) noexcept {
-  Plugin* plugin = nullptr;
-  guarded([&] { plugin = new Plugin(weights, sample_rate); });
-  return plugin;
+  std::unique_ptr<Plugin> plugin;
+  guarded([&] { plugin = std::make_unique<Plugin>(weights, sample_rate); });
+  return plugin.release();
 }
 
 Plugin::Plugin(Weights weights, double sample_rate) : stream_(shared_network(weights), settings_for(sample_rate)) {}

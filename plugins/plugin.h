@@ -13,7 +13,10 @@ constexpr float LOWEST_LIMIT_DB = 0, HIGHEST_LIMIT_DB = 100;
 
 class Plugin {
  public:
-  // Null where it cannot be made: a line on the standard error says why.
+  // Throws as LiveStream does.
+  Plugin(Weights weights, double sample_rate);
+
+  // A new one, or null where it cannot be made: a line on the standard error says why.
   static Plugin* create(Weights weights, double sample_rate) noexcept;
 
   void connect(unsigned long port, float* data) noexcept;
@@ -24,8 +27,6 @@ class Plugin {
   void run(unsigned long samples) noexcept;
 
  private:
-  Plugin(Weights weights, double sample_rate);
-
   LiveStream stream_;
   float* ports_[PORTS] = {};
 };

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from imse import native
 from imse.native import Floats, NativeNetwork, NativeStream
 from imse.native.build import LIBRARY
 from imse.weights import find
+from making import make
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = {"imse": "default", "imse_small": "small"}
@@ -54,10 +57,8 @@ def program(name: str) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both plug-ins, on the library of this package: it is compiled from the same files."""
-    folder = tmp_path_factory.mktemp("plugins")
     linked = f"LIBIMSE={LIBRARY}", f"LDFLAGS=-Wl,-rpath,{LIBRARY.parent}"
-    run("make", "-C", ROOT / "plugins", f"BUILD={folder}", *linked, CXXFLAGS="-Werror")
-    return folder
+    return make(ROOT / "plugins", tmp_path_factory, *linked, "CXXFLAGS=-Werror")
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,37 @@ def test_lv2_description(built: Path) -> None:
     assert "Has latency:       yes, reported by port 3" in described
 
 
+def test_pipewire_takes_the_configuration_of_the_guide(ladspa: Path, tmp_path: Path) -> None:
+    """A PipeWire without sound cards has the microphone. It ends, or has no such node, where it finds no plug-in."""
+    guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    [chain] = re.findall(r"```spa\n(.*?)```", guide, re.DOTALL)
+    needed = "protocol-native", "access", "client-node", "adapter"
+    modules = "".join(f"{{ name = libpipewire-module-{name} }}\n" for name in needed)
+    (tmp_path / "pipewire.conf.d").mkdir()
+    (tmp_path / "pipewire.conf.d" / "imse.conf").write_text(chain)
+    (tmp_path / "pipewire.conf").write_text(
+        "context.properties = { core.daemon = true core.name = pipewire-0 support.dbus = false }\n"
+        "context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert support.* = support/libspa-support }\n"
+        f"context.modules = [ {modules} ]\n"
+    )
+    here = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "LADSPA_PATH": str(ladspa.parent)}
+    command = [program("pipewire"), "-c", "pipewire.conf"]
+    with subprocess.Popen(command, env={**here, "PIPEWIRE_CONFIG_DIR": str(tmp_path)}) as daemon:
+        try:
+            found = ""
+            for _ in range(100):
+                if "imse.microphone" in found or daemon.poll() is not None:
+                    break
+                time.sleep(0.1)
+                listing = subprocess.run(
+                    ["pw-cli", "ls", "Node"], env=here, capture_output=True, text=True, check=False
+                )
+                found = listing.stdout
+        finally:
+            daemon.terminate()
+    assert {"imse.capture", "imse.microphone"} <= set(re.findall(r'node.name = "(.*)"', found))
+
+
 # ---- A host of our own ----
 
 _HANDLE, _SIZE, _PORT = ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p
@@ -208,7 +240,7 @@ class Instance:
 
 
 @pytest.fixture
-def make(ladspa: Path) -> Callable[[int], Instance]:
+def instantiate(ladspa: Path) -> Callable[[int], Instance]:
     return lambda rate: Instance(ladspa, rate)
 
 
@@ -219,11 +251,11 @@ def make(ladspa: Path) -> Callable[[int], Instance]:
     in_place=st.booleans(),
 )
 def test_blocks(
-    rate: int, sizes: list[int], in_place: bool, make: Callable[[int], Instance], recording: Floats
+    rate: int, sizes: list[int], in_place: bool, instantiate: Callable[[int], Instance], recording: Floats
 ) -> None:
     """Of any sizes, one after the other, at any rate."""
     noisy = two_channels(recording, rate, 0.5)[:, 0]
-    instance = make(rate)
+    instance = instantiate(rate)
     instance.activate()
     found, at = [], 0
     while at < len(noisy):
@@ -235,15 +267,15 @@ def test_blocks(
     np.testing.assert_allclose(np.concatenate(found), delayed[:, 0], atol=1e-6)
 
 
-def test_the_latency_is_known_before_the_first_block(make: Callable[[int], Instance]) -> None:
-    instance = make(16_000)
+def test_the_latency_is_known_before_the_first_block(instantiate: Callable[[int], Instance]) -> None:
+    instance = instantiate(16_000)
     instance.activate()
     instance.run(np.empty(0, np.float32))
     assert instance.latency.value == (100 + 24 + 16 + 100) * 16 - 1
 
 
-def test_activation_begins_anew(make: Callable[[int], Instance], recording: Floats) -> None:
-    instance = make(16_000)
+def test_activation_begins_anew(instantiate: Callable[[int], Instance], recording: Floats) -> None:
+    instance = instantiate(16_000)
     noisy = recording[16_000:32_000]
     np.testing.assert_array_equal(instance.run(noisy), np.zeros_like(noisy))  # before activation
     instance.activate()
@@ -253,9 +285,9 @@ def test_activation_begins_anew(make: Callable[[int], Instance], recording: Floa
     np.testing.assert_array_equal(instance.run(noisy), first)
 
 
-def test_other_instances_change_nothing(make: Callable[[int], Instance], recording: Floats) -> None:
+def test_other_instances_change_nothing(instantiate: Callable[[int], Instance], recording: Floats) -> None:
     noisy = two_channels(recording, 16_000, 1)
-    instances = [make(16_000) for _ in range(2)]
+    instances = [instantiate(16_000) for _ in range(2)]
     for instance in instances:
         instance.activate()
     found = [np.empty(0, np.float32)] * 2
@@ -267,11 +299,11 @@ def test_other_instances_change_nothing(make: Callable[[int], Instance], recordi
     np.testing.assert_allclose(np.stack(found, axis=1), expected(noisy, 16_000)[0], atol=1e-6)
 
 
-def test_what_is_no_number_is_silence(make: Callable[[int], Instance], recording: Floats) -> None:
+def test_what_is_no_number_is_silence(instantiate: Callable[[int], Instance], recording: Floats) -> None:
     noisy = recording[16_000:32_000].copy()
     noisy[5_000:5_256] = np.nan
     noisy[[6_000, 6_001, 6_002]] = np.inf, -np.inf, 1e30
-    instance = make(16_000)
+    instance = instantiate(16_000)
     instance.limit_db.value = 20
     instance.activate()
     found = instance.run(noisy)
@@ -279,10 +311,10 @@ def test_what_is_no_number_is_silence(make: Callable[[int], Instance], recording
     np.testing.assert_allclose(found, expected(replaced[:, np.newaxis], 16_000, limit_db=20)[0][:, 0], atol=1e-6)
 
 
-def test_the_limit_changes_without_a_click(make: Callable[[int], Instance]) -> None:
+def test_the_limit_changes_without_a_click(instantiate: Callable[[int], Instance]) -> None:
     """From the input to nothing of it, over about 20 ms; and any value is taken for a limit."""
     noisy = np.full(16_000, 0.5, np.float32)  # direct current, of which the network leaves nothing
-    instance = make(16_000)
+    instance = instantiate(16_000)
     instance.limit_db.value = -5  # as 0: all of the input
     instance.activate()
     before = instance.run(noisy)
@@ -294,6 +326,8 @@ def test_the_limit_changes_without_a_click(make: Callable[[int], Instance]) -> N
 
 
 @pytest.mark.parametrize("rate", [0, 4_000, 384_000, 2**40])
-def test_rates_without_a_stream(rate: int, make: Callable[[int], Instance], capfd: pytest.CaptureFixture[str]) -> None:
-    assert not make(rate)
+def test_rates_without_a_stream(
+    rate: int, instantiate: Callable[[int], Instance], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not instantiate(rate)
     assert capfd.readouterr().err == "imse: a stream needs a sample rate of 8000 to 192000 Hz\n"
