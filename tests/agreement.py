@@ -9,14 +9,16 @@ import torch
 
 from imse.checkpoint import load
 from imse.engine import open_engine
+from imse.engine.native import NativeEngine
+from imse.engine.onnx import OnnxEngine
 from imse.signal.spectrum import Floats, analyse, synthesise
 
 
 def agreement_db(engine: str, weights: str | Path, safetensors: Path, signal: Floats) -> float:
     """Ratio, in dB, of the power of the torch network's output to the power of an engine's difference from it.
 
-    The network runs between numpy's transforms, as in the engines without torch. With torch's own transform the input
-    differs: the first frame is symmetric, so its phases are 0 or pi, and rounding decides between pi and -pi.
+    Both networks run between numpy's transforms, where the engine takes spectra. Another transform changes the input:
+    the first frame is symmetric, so its phases are 0 or pi, and rounding decides between pi and -pi.
 
     Args:
         engine: Its name.
@@ -25,8 +27,13 @@ def agreement_db(engine: str, weights: str | Path, safetensors: Path, signal: Fl
         signal: [samples] at 16 kHz.
     """
     waveform = (signal / np.sqrt(np.mean(signal**2)))[np.newaxis]
+    spectrum = analyse(waveform)
     with torch.inference_mode():
-        magnitude, phase = load(safetensors)(*map(torch.from_numpy, analyse(waveform)))
+        magnitude, phase = load(safetensors)(*map(torch.from_numpy, spectrum))
     expected = synthesise(magnitude.numpy(), phase.numpy(), len(signal)).astype(np.float64)
-    difference = open_engine(engine, weights, threads=1)(waveform).waveform - expected
-    return float(10 * np.log10(np.sum(expected**2) / np.sum(difference**2)))
+    opened = open_engine(engine, weights, threads=1)
+    if isinstance(opened, (NativeEngine, OnnxEngine)):
+        found = synthesise(*opened.run(*spectrum), len(signal))
+    else:
+        found = opened(waveform).waveform
+    return float(10 * np.log10(np.sum(expected**2) / np.sum((found - expected) ** 2)))

@@ -427,7 +427,7 @@ main()
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("threads", [1.5, 0, -1, True, "2", None, np.float32(2), [2]])
+@pytest.mark.parametrize("threads", [1.5, 0, -1, True, "2", None, np.float32(2.5), [2]])
 @pytest.mark.parametrize("engine", ["auto", "native", "onnx", "torch"])
 def test_threads_that_are_no_number_of_threads(small_weights: Path, engine: str, threads: object) -> None:
     weights = small_weights.with_suffix(".onnx" if engine == "onnx" else ".safetensors")

@@ -28,14 +28,18 @@ def _tool(name: str) -> str:
     return shutil.which(name) or pytest.skip(f"{name} is not installed: see .ci/run")
 
 
+_PLUGINS = sorted((_ROOT / "plugins").glob("*.cpp"))
+
+
 def test_cpp_format() -> None:
-    files = [*build.sources(), *(_ROOT / "tests" / "native").glob("*.cpp"), *(_ROOT / "examples" / "c").glob("*.[ch]")]
+    more = (("tests/native", "*.cpp"), ("examples/c", "*.[ch]"), ("plugins", "*.h"))
+    files = [*build.sources(), *_PLUGINS, *(file for folder, names in more for file in (_ROOT / folder).glob(names))]
     _run([_tool("clang-format"), "--dry-run", "-Werror", *map(str, files)])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "file", [file for file in build.sources() if file.suffix == ".cpp"], ids=lambda file: file.stem
+    "file", [*(file for file in build.sources() if file.suffix == ".cpp"), *_PLUGINS], ids=lambda file: file.stem
 )
 def test_cpp_lint(file: Path) -> None:
     include = f"-I{build.SOURCES / 'include'}"

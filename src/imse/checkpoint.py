@@ -63,9 +63,7 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
     return network.eval(), metadata
 
 
-def save(
-    network: Network, path: str | Path, metadata: Mapping[str, str] | None = None, *, half: bool = False
-) -> None:
+def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None = None, *, half: bool = False) -> None:
     """Write a network's weights and configuration as safetensors, whole or not at all.
 
     Args:

@@ -18,8 +18,8 @@ from imse.errors import printable
 def convert(weights: str, output: Path, half: bool, overwrite: bool) -> None:
     """Turn a published checkpoint into a safetensors file that carries its configuration. Needs imse[torch].
 
-    WEIGHTS is a checkpoint published by the authors of IMSE or MUSE, a safetensors file of imse, or a name of weights in
-    the package. OUTPUT is the safetensors file to write.
+    WEIGHTS is a checkpoint published by the authors of IMSE or MUSE, a safetensors file of imse, or a name of weights
+    in the package. OUTPUT is the safetensors file to write.
 
     Example: imse convert g_best_pesq_3.399 imse.safetensors
     """

@@ -27,7 +27,7 @@ Output SlidingWindow::feed(const std::vector<float>& samples) {
     if (recent_.size() >= 2 * window_) recent_.erase(recent_.begin(), recent_.end() - static_cast<long>(window_));
     fed_ += taken;
     next += taken;
-    if (fed_ % hop_ == 0 && fed_ > look_ahead_) step(fed_ - look_ahead_, fade_, out);
+    if (fed_ % hop_ == 0 && fed_ > look_ahead_ + fade_) step(fed_ - look_ahead_, fade_, out);
   }
   return out;
 }
@@ -62,7 +62,6 @@ void SlidingWindow::join(const std::vector<float>& window, size_t ready, size_t 
   for (size_t i = 0; i < std::min(fading.size(), joined.size()); i++)
     joined[i] = fading[i] + fade_in(i, fade_) * (joined[i] - fading[i]);
   fading.clear();
-  if (joined.size() <= held) return;  // nothing has come out yet
   const auto whole = joined.end() - static_cast<long>(held);
   out.insert(out.end(), joined.begin(), whole);
   fading.assign(whole, joined.end());

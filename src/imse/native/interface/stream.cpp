@@ -20,9 +20,13 @@ void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
 }
 
-const imse_stream_settings& checked(const imse_stream_settings& settings) {
-  expect(settings.sample_rate >= LOWEST_RATE && settings.sample_rate <= HIGHEST_RATE,
+void check_rate(int sample_rate) {
+  expect(sample_rate >= LOWEST_RATE && sample_rate <= HIGHEST_RATE,
          "a sample rate of " + std::to_string(LOWEST_RATE) + " to " + std::to_string(HIGHEST_RATE) + " Hz");
+}
+
+const imse_stream_settings& checked(const imse_stream_settings& settings) {
+  check_rate(settings.sample_rate);
   expect(settings.window >= IMSE_SHORTEST_SEGMENT && settings.window <= MAX_WINDOW,
          "a window of " + std::to_string(IMSE_SHORTEST_SEGMENT) + " to " + std::to_string(MAX_WINDOW) + " samples");
   expect(settings.hop >= 1 && IMSE_SAMPLE_RATE % settings.hop == 0,
@@ -135,6 +139,7 @@ size_t Stream::write(float* enhanced) {
 }
 
 imse_stream_settings settings_for(double latency_ms, int sample_rate) {
+  check_rate(sample_rate);
   const double resampling =
       sample_rate == IMSE_SAMPLE_RATE ? 0 : 2 * Resampler::delay_ms(IMSE_SAMPLE_RATE, sample_rate);
   const auto total = [&](const int(&choice)[4]) { return choice[1] + choice[2] + choice[3] + resampling; };
