@@ -390,7 +390,7 @@ def test_an_input_that_shrinks_while_it_is_read_is_an_error(small: Enhancer, rec
 
 def test_names_of_the_package() -> None:
     public = {name for name in dir(imse) if not name.startswith("__")}
-    assert public == {"Enhancer", "ImseError", "enhance"}
+    assert public == {"Enhancer", "ImseError", "Stream", "enhance"}
     assert imse.ImseError is ImseError
     shown = pydoc.plain(pydoc.render_doc(imse))
     assert all(name in shown for name in ("class Enhancer", "class ImseError", "enhance(x"))

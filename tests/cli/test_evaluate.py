@@ -133,7 +133,7 @@ def test_unknown_measure(folders: Path) -> None:
 PAUSING = """
 import sys
 import imse.evaluate
-from imse.cli import main
+from imse.__main__ import main
 
 evaluate = imse.evaluate.evaluate
 

@@ -13,8 +13,10 @@ from imse import native
 from imse.native.build import find_compiler
 from imse.nn import constants
 from imse.nn.rotary import rotary_speeds
+from imse.signal import spectrum
 
 HEADER = Path(native.__file__).parent / "common" / "architecture.h"
+SPECTRUM = HEADER.with_name("spectrum.h")
 CONSTANT = re.compile(r"^constexpr (?:int|float|double) (\w+) = ([\d.e+-]+)f?;", re.MULTILINE)
 
 
@@ -22,6 +24,11 @@ def test_the_header_has_the_constants_of_the_network() -> None:
     in_cpp = {name: float(value) for name, value in CONSTANT.findall(HEADER.read_text())}
     in_python = {name: float(value) for name, value in vars(constants).items() if name.isupper()}
     assert in_cpp == {**in_python, "BINS_MULTIPLE": native.BINS_MULTIPLE}
+
+
+def test_the_header_has_the_constants_of_the_spectrum() -> None:
+    in_cpp = {name: float(value) for name, value in CONSTANT.findall(SPECTRUM.read_text())}
+    assert in_cpp == {name: getattr(spectrum, name) for name in ("SAMPLE_RATE", "N_FFT", "HOP_LENGTH", "COMPRESSION")}
 
 
 @pytest.mark.skipif(find_compiler() is None, reason="needs a C++ compiler")

@@ -21,10 +21,6 @@ constexpr float NORM_EPSILON = 1e-5;
 constexpr float ATTENTION_EPSILON = 1e-6;
 // Frequency bins come in multiples of this: three halvings down to the width of the widest vector, 16 floats.
 constexpr int BINS_MULTIPLE = 128;
-// The short-time Fourier transform: samples of the window, and from one frame to the next.
-constexpr int SAMPLE_RATE = 16000, N_FFT = 510, HOP_LENGTH = 100, SPECTRUM_BINS = N_FFT / 2 + 1;
-// The network sees the magnitude to this power.
-constexpr float COMPRESSION = 0.3f;
 // Resolutions of the U-Net.
 constexpr int LEVELS = 3;
 // The largest mask of the magnitude.

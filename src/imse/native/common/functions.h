@@ -52,8 +52,9 @@ static inline Vec logarithm(Vec x) {
   return __builtin_convertvector(n, Vec) * LN2 + s * p;
 }
 
-// The angle of (x, y) in radians, between -pi and pi, to about 1e-7; 0 where both are zero.
-static inline Vec angle(Vec y, Vec x) {
+// The angle of (x, y) in radians, between -pi and pi, to about 1e-7; 0 where both are zero. Where y is zero and x below
+// it, the angle is pi with the sign of `sides`, which are tiny numbers.
+static inline Vec angle(Vec y, Vec x, Vec sides) {
   constexpr float PI = 3.14159265f, TAN_PI_8 = 0.41421356f;
   const Vec width = maximum(x, -x), height = maximum(y, -y);
   const Vec larger = maximum(width, height), smaller = minimum(width, height);
@@ -66,7 +67,7 @@ static inline Vec angle(Vec y, Vec x) {
   Vec a = q * p + select(steep, splat(PI / 4), Vec{});
   a = select(height > width, PI / 2 - a, a);
   a = select(x < 0.0f, PI - a, a);
-  return select(y < 0.0f, -a, a);
+  return select(y + sides < 0.0f, -a, a);
 }
 
 // The error function to about 3e-7: x P(x^2) / Q(x^2), fitted by us to least relative error on [0, 3.9], beyond which

@@ -8,6 +8,7 @@
 #include "../common/product.h"
 #include "../common/rotation.h"
 #include "../common/simd.h"
+#include "../common/spectrum.h"
 
 namespace imse {
 namespace ISA {
@@ -306,14 +307,14 @@ void apply_mask(const float* x, const float* noisy, const Mask& mask, int bins, 
   }
 }
 
-void compress(const float* real, const float* imag, int bins, float* magnitude, float* phase) {
+void compress(const float* real, const float* imag, const float* sides, int bins, float* magnitude, float* phase) {
   // The smallest power that is not taken for zero, see FlushDenormals.
   constexpr float SMALLEST = __FLT_MIN__;
   for (int f = 0; f < bins; f += WIDTH) {
     const Vec re = load(real + f), im = load(imag + f), power = re * re + im * im;
     const Vec root = exponential(COMPRESSION / 2 * logarithm(maximum(power, splat(SMALLEST))));
     store(magnitude + f, select(power >= SMALLEST, root, Vec{}));
-    store(phase + f, angle(im, re));
+    store(phase + f, angle(im, re, load(sides + f)));
   }
 }
 

@@ -96,7 +96,8 @@ struct Kernels {
   void (*mask)(const float* x, const float* noisy, const Mask& mask, int bins, float* out);
 
   // Numbers real + i imag as their magnitude to the power of COMPRESSION and their phase in radians, of one row.
-  void (*compress)(const float* real, const float* imag, int bins, float* magnitude, float* phase);
+  // Whether a negative number has phase pi or -pi is up to the sign of `sides`, which are tiny numbers.
+  void (*compress)(const float* real, const float* imag, const float* sides, int bins, float* magnitude, float* phase);
 
   // The other way round: (real, imag) of length 1 to that of the compressed magnitude, times `scale` of the bins.
   void (*expand)(const float* magnitude, const float* scale, int bins, float* real, float* imag);

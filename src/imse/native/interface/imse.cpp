@@ -21,12 +21,12 @@
 #error "FINGERPRINT must be that of the sources, see build.py"
 #endif
 
-struct imse_network {
-  imse::Model model;
+struct imse_network : imse::Model {
+  using Model::Model;
 };
 
-struct imse_stream {
-  imse::Stream stream;
+struct imse_stream : imse::Stream {
+  using Stream::Stream;
 };
 
 namespace {
@@ -90,7 +90,7 @@ imse_network* imse_open(const void* weights, size_t size, int threads, imse_erro
   imse_network* network = nullptr;
   guarded(error, [&] {
     expect_not_null(weights);
-    network = new imse_network{{imse::WeightsFile(weights, size), threads}};
+    network = std::make_unique<imse_network>(imse::WeightsFile(weights, size), threads).release();
   });
   return network;
 }
@@ -98,12 +98,12 @@ imse_network* imse_open(const void* weights, size_t size, int threads, imse_erro
 void imse_close(imse_network* network) noexcept { delete network; }
 
 void imse_describe(const imse_network* network, imse_description* description) noexcept {
-  *description = network->model.describe();
+  *description = network->describe();
 }
 
 const char* imse_metadata(const imse_network* network, const char* key) noexcept {
   const char* text = nullptr;
-  guarded(nullptr, [&] { text = network->model.metadata(key); });
+  guarded(nullptr, [&] { text = network->metadata(key); });
   return text;
 }
 
@@ -112,7 +112,7 @@ int imse_enhance(imse_network* network, const float* noisy, size_t samples, floa
   return guarded(error, [&] {
     expect_not_null(network);
     if (samples) expect_not_null(noisy, enhanced);
-    imse::enhance_recording(network->model, noisy, samples, attenuation_limit_db, enhanced);
+    imse::enhance_recording(*network, noisy, samples, attenuation_limit_db, enhanced);
   });
 }
 
@@ -133,7 +133,7 @@ int imse_enhance_segment(imse_network* network, const float* noisy, size_t sampl
     expect_not_null(network, noisy, enhanced);
     expect_samples(samples, IMSE_SHORTEST_SEGMENT, IMSE_LONGEST_SEGMENT);
     imse::check_signal(noisy, samples);
-    network->model.enhance_segment(noisy, samples, enhanced, high_band);
+    network->enhance_segment(noisy, samples, enhanced, high_band);
   });
 }
 
@@ -149,14 +149,14 @@ imse_stream* imse_stream_open(imse_network* network, const imse_stream_settings*
   imse_stream* stream = nullptr;
   guarded(error, [&] {
     expect_not_null(network, settings);
-    stream = new imse_stream{{network->model, *settings}};
+    stream = std::make_unique<imse_stream>(*network, *settings).release();
   });
   return stream;
 }
 
 void imse_stream_close(imse_stream* stream) noexcept { delete stream; }
 
-size_t imse_stream_latency(const imse_stream* stream) noexcept { return stream->stream.latency(); }
+size_t imse_stream_latency(const imse_stream* stream) noexcept { return stream->latency(); }
 
 int imse_stream_feed(imse_stream* stream, const float* noisy, size_t samples, float* enhanced, size_t* written,
                      imse_error* error) noexcept {
@@ -164,7 +164,7 @@ int imse_stream_feed(imse_stream* stream, const float* noisy, size_t samples, fl
     expect_not_null(stream, enhanced, written);
     *written = 0;
     if (samples) expect_not_null(noisy);
-    *written = stream->stream.feed(noisy, samples, enhanced);
+    *written = stream->feed(noisy, samples, enhanced);
   });
 }
 
@@ -172,12 +172,12 @@ int imse_stream_flush(imse_stream* stream, float* enhanced, size_t* written, ims
   return guarded(error, [&] {
     expect_not_null(stream, enhanced, written);
     *written = 0;
-    *written = stream->stream.flush(enhanced);
+    *written = stream->flush(enhanced);
   });
 }
 
 void imse_stream_reset(imse_stream* stream) noexcept {
-  if (stream) stream->stream.reset();
+  if (stream) stream->reset();
 }
 
 int imse_run_waveform(imse_network* network, const float* waveform, size_t samples, float* enhanced,
@@ -185,7 +185,7 @@ int imse_run_waveform(imse_network* network, const float* waveform, size_t sampl
   return guarded(error, [&] {
     expect_not_null(network, waveform, enhanced);
     expect_samples(samples, 1, (MAX_FRAMES - 1) * IMSE_HOP);
-    network->model.with_session([&](imse::Session& session) {
+    network->with_session([&](imse::Session& session) {
       const auto& spectrum = session.run(waveform, static_cast<long>(samples), enhanced);
       if (noisy_magnitude) std::copy(spectrum.noisy.begin(), spectrum.noisy.end(), noisy_magnitude);
       if (enhanced_magnitude) std::copy(spectrum.enhanced.begin(), spectrum.enhanced.end(), enhanced_magnitude);
@@ -198,7 +198,7 @@ int imse_run_spectrum(imse_network* network, const float* magnitude, const float
   return guarded(error, [&] {
     expect_not_null(network, magnitude, phase, enhanced, real, imag);
     expect(frames >= 1 && frames <= MAX_FRAMES, "frames must be 1 to " + std::to_string(MAX_FRAMES));
-    network->model.with_session(
+    network->with_session(
         [&](imse::Session& session) { session.run(magnitude, phase, static_cast<int>(frames), enhanced, real, imag); });
   });
 }

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "../common/architecture.h"
+#include "../common/spectrum.h"
 #include "kaiser.h"
 
 namespace imse {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "../common/architecture.h"
+#include "../common/spectrum.h"
 
 namespace imse {
 namespace {
@@ -44,6 +44,7 @@ double mean(const std::vector<double>& values) {
 // Decibels of the gain in the middle of each frame.
 std::vector<double> frame_gains(const std::vector<double>& powers, double reference) {
   std::vector<double> level;
+  level.reserve(powers.size());
   for (const double power : powers)
     level.push_back(10 * std::log10(std::max(power / reference, std::pow(10, -DEEPEST_DB / 10))));
   const size_t count = level.size(), window = std::min<size_t>(WINDOW, (count + 1) / 2), windows = count - window + 1;

@@ -21,7 +21,7 @@ size_t count_segments(size_t samples) {
 }
 
 Segment segment_at(size_t samples, size_t i) {
-  const size_t count = count_segments(samples);
+  const size_t count = std::max<size_t>(1, count_segments(samples));
   const size_t length = std::max(SEGMENT, divided_up(samples + (count - 1) * SEGMENT_OVERLAP, count));
   // The product needs more bits than a size may have.
   const auto start = [&](std::uint64_t n) { return n ? static_cast<size_t>(n * (samples - length) / (count - 1)) : 0; };

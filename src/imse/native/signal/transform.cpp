@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "../common/packing.h"
 #include "kaiser.h"
@@ -9,6 +10,7 @@
 namespace imse {
 namespace {
 
+constexpr float TINY = 1e-30f;
 constexpr int BINS = SPECTRUM_BINS, MIDDLE = N_FFT / 2;
 
 // Frames that overlap at a sample, at most.
@@ -37,9 +39,12 @@ Transform::Transform(const Kernels& kernels) : kernels_(kernels) {
       cosines_.push_back(cosine[n * k % N_FFT]);
       minus_sines_.push_back(minus_sine[n * k % N_FFT]);
     }
+  std::minstd_rand generator(5);
   for (int n = 0; n < BINS; n++) {
     cosine_rows_.push_back(&cosines_[static_cast<long>(n) * BINS]);
     minus_sine_rows_.push_back(&minus_sines_[static_cast<long>(n) * BINS]);
+    // The first and the last bin are real in every frame, and have phase pi.
+    sides_.push_back(n % MIDDLE && generator() & 0x4000 ? -TINY : TINY);
     scale_.push_back((n % MIDDLE ? 2.0f : 1.0f) / N_FFT);  // bins but the first and the last stand for two
   }
 }
@@ -79,7 +84,7 @@ void Transform::analyse(const float* waveform, long samples, int begin, int end,
     multiply(minus_sine_rows_, odd, count, scratch, imag);
     for (int i = 0; i < count; i++) {
       const long at = static_cast<long>(first + i) * BINS;
-      kernels_.compress(real.row(i), imag.row(i), BINS, magnitude + at, phase + at);
+      kernels_.compress(real.row(i), imag.row(i), sides_.data(), BINS, magnitude + at, phase + at);
     }
   }
 }

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "../common/architecture.h"
+#include "../common/spectrum.h"
 #include "../engine/kernels.h"
 #include "../engine/memory.h"
 
@@ -41,6 +41,10 @@ class Transform {
 
   const Kernels& kernels_;
   std::vector<float> window_, cosines_, minus_sines_, scale_;
+  // A frame that is symmetric about its middle, as the first one is by reflection, has real bins. Whether a negative
+  // one has phase pi or -pi is up to rounding in other transforms, so the network has seen both, and always pi would
+  // make a difference. These are the signs of its bins, half of them each, times a tiny number.
+  std::vector<float> sides_;
   std::vector<const float*> cosine_rows_, minus_sine_rows_;
 };
 
