@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from imse.engine import ENGINES
 
-# Examples depend on the test alone, so that a change is to blame for a failure; `--hypothesis-profile new` draws others.
+# Examples depend on the test alone, so that a failure is due to a change; `--hypothesis-profile new` draws others.
 hypothesis.settings.register_profile("new", derandomize=False, print_blob=True)
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None)
 hypothesis.settings.load_profile("fixed")
