@@ -14,12 +14,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
 from imse.engine import ENGINES
+
+# Examples depend on the test alone, so that a failure is due to a change; `--hypothesis-profile new` draws others.
+hypothesis.settings.register_profile("new", derandomize=False, print_blob=True)
+hypothesis.settings.register_profile("fixed", derandomize=True, database=None)
+hypothesis.settings.load_profile("fixed")
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared"

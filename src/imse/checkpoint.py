@@ -35,7 +35,7 @@ def load(path: str | Path) -> Network:
 
     Raises:
         OSError: The file cannot be read.
-        CheckpointError: The file is neither, or its tensors do not fit the network.
+        CheckpointError: The file is neither, or its tensors do not fit the network or are not finite.
         ImseError: A pipe or a device.
     """
     return load_with_metadata(path)[0]
@@ -59,7 +59,10 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
         raise CheckpointError(f"{path}: unusable network configuration: {count}")
     network = _unfilled(config, path)
     _check_names(tensors, network.state_dict(), path)
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    numbers = {name: tensor.float() for name, tensor in tensors.items()}
+    if broken := [name for name, tensor in numbers.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path}: damaged weights: {broken[0]} has a value that is not finite")
+    network.load_state_dict(numbers, assign=True)
     return network.eval(), metadata
 
 

@@ -65,6 +65,20 @@ def test_any_length_rate_and_number_of_channels(
         np.testing.assert_array_equal(samples, read(target)[1])
 
 
+@pytest.mark.parametrize(("subtype", "written"), [("ALAC_16", "ALAC_16"), ("ALAC_24", "PCM_24"), ("ALAC_32", "PCM_32")])
+def test_alac_keeps_blocks_that_cannot_be_compressed(
+    subtype: str, written: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    samples = np.random.default_rng(1).uniform(-1, 1, (4_097, 2))
+    source = AudioInfo(16_000, 2, len(samples), "CAF", subtype, ".caf")
+    with open_writer_like(tmp_path / "a.caf", source) as writer:
+        writer.write(samples)
+    info, again = read(tmp_path / "a.caf")
+    assert (info.subtype, info.frames) == (written, len(samples))
+    np.testing.assert_allclose(again, samples, rtol=0, atol=2.0 ** -int(subtype[-2:]))
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("extension", "subtype", "sample_rate"),
     [

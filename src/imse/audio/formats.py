@@ -10,25 +10,28 @@ from imse.audio.stdio import STDIO
 from imse.errors import ImseError
 
 _PCM_BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-_ALAC_BITS = {"ALAC_16": 16, "ALAC_24": 24, "ALAC_32": 32}
-BITS = _PCM_BITS | _ALAC_BITS | {"ULAW": 16, "ALAW": 16}
+BITS = _PCM_BITS | {"ALAC_16": 16, "ULAW": 16, "ALAW": 16}
 """Resolution of the encodings that take integers."""
 
 _WIDTHS = _PCM_BITS | {"ULAW": 8, "ALAW": 8, "FLOAT": 32, "DOUBLE": 64}
-_WIDE = {"ALAC_20": 24, "FLOAT": 32, "DOUBLE": 32, "pcm_s24le": 24, "pcm_s24be": 24, "pcm_s32le": 32, "pcm_f32le": 32}
+_WIDE = {
+    "ALAC_20": 24, "ALAC_24": 24, "ALAC_32": 32, "FLOAT": 32, "DOUBLE": 32,
+    "pcm_s24le": 24, "pcm_s24be": 24, "pcm_s32le": 32, "pcm_f32le": 32,
+}  # fmt: skip
 
 _UNSIGNED = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"})
 _SIGNED = _UNSIGNED - {"PCM_U8"} | {"PCM_S8"}
 # What we write in each container of libsndfile. Its block codecs (ADPCM, GSM) are missing on purpose: they hold
-# multiples of their block only, and every generation adds noise; what comes in as ADPCM goes out as 16-bit PCM. So
-# is 20-bit ALAC, in which libsndfile wraps around.
+# multiples of their block only, and every generation adds noise; what comes in as ADPCM goes out as 16-bit PCM. ALAC of
+# more than 16 bits goes out as PCM, too: libsndfile 1.2 writes noise in place of a block that cannot be compressed,
+# as the last one of a recording often cannot.
 SUBTYPES = {
     "WAV": _UNSIGNED,
     "WAVEX": _UNSIGNED,
     "RF64": _UNSIGNED,
     "W64": _UNSIGNED,
     "AIFF": _SIGNED,
-    "CAF": _SIGNED | _ALAC_BITS.keys(),
+    "CAF": _SIGNED | {"ALAC_16"},
     "AU": _SIGNED,
     "NIST": _SIGNED - {"FLOAT", "DOUBLE"},
     "FLAC": frozenset({"PCM_S8", "PCM_16", "PCM_24"}),

@@ -212,7 +212,7 @@ class SndfileWriter:
 
     def close(self) -> None:
         """Write what is left; nothing can be written after it."""
-        with interrupts_deferred():
+        with interrupts_deferred(), quiet_in_c():
             self._resources.close()
 
     def _open(self, settings: tuple[float | None, str | None]) -> soundfile.SoundFile:
@@ -232,7 +232,7 @@ class SndfileWriter:
         if self._info.format in SIZE_LIMITED and size > SIZE_LIMIT:
             raise ImseError(f"{self._path}: {self._info.format} holds at most 4 GiB; name one that ends in .w64")
         samples = _integers(block, self._info.subtype) if self._info.subtype in BITS else block
-        with interrupts_deferred():
+        with interrupts_deferred(), quiet_in_c():  # of ALAC, each block that does not compress is reported
             self._file.write(samples)
         self._sink.raise_error()
 
