@@ -53,7 +53,8 @@ using AlignedFloats = std::unique_ptr<float, PageAligned>;
 // Uninitialised. Throws std::bad_alloc.
 inline AlignedFloats allocate_floats(std::size_t count) {
   const std::size_t bytes = count * sizeof(float);
-  AlignedFloats floats(static_cast<float*>(::operator new(bytes, std::align_val_t(PageAligned::PAGE))));
+  AlignedFloats floats(static_cast<float*>(::operator new(bytes, std::align_val_t(PageAligned::PAGE), std::nothrow)));
+  if (!floats) throw std::bad_alloc();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   // Maps are read once in each pass, and a page of 4 KiB holds half a frame. Where there are no huge pages, this fails
   // and nothing changes.

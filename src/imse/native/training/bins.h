@@ -58,7 +58,6 @@ static inline void expand(ConstMap x, const Expand& weights, Map out) {
     product(rows, channels, bins, packed, 2 * channels, [&](int m, int f, Vec y) { store(halves[m] + f, y); });
     for (int c = 0; c < channels; c++) {
       float* row = doubled.write(0, c);
-      // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): it assumes that twice the channels may be less than them
       together(halves[2 * c], halves[2 * c + 1], bins, row);
       for (int f = 0; f < 2 * bins; f += WIDTH)
         store(out.row(c, t) + f, depthwise<1, 3>(&row, weights.depthwise + 3L * c, f));
