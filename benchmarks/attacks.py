@@ -63,7 +63,7 @@ class Kind:
 
 def expect_one_line(error: Exception) -> None:
     """Raise `Misbehaviour` for an error whose message is more than a line, or none."""
-    text = describe(error)
+    text = str(error) if isinstance(error, ImseError) else describe(error)
     if not text.strip() or "\n" in text:
         raise Misbehaviour(f"a message that is not one line: {text[:200]!r}")
 
