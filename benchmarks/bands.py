@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from held_out import held_out
 from imse.enhancer import Enhancer
 from imse.signal.spectrum import Floats
+from imse.train.recipe_file import read
 from imse.train.validation import Utterance
 from imse.weights import DEFAULT
 
@@ -91,6 +92,7 @@ def main() -> None:
     """Print a table of each kind of mixtures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
+    parser.add_argument("--data", metavar="FOLDER", help="of the recipe's recordings")
     parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--count", type=int, default=12, help="mixtures of each kind")
     parser.add_argument("--network-alone", action="store_true")
@@ -98,7 +100,7 @@ def main() -> None:
     if arguments.network_alone:
         patch("imse.enhancer.follow_guide", lambda _noisy, enhanced, _gain: enhanced).start()
     enhancer = Enhancer(arguments.weights)
-    for kind, utterances in held_out(arguments.recipe, arguments.count).items():
+    for kind, utterances in held_out(read(arguments.recipe, data=arguments.data), arguments.count).items():
         report(f"{kind}, 16 kHz", utterances, 16_000, enhancer)
         report(f"{kind}, 48 kHz", wide(utterances), WIDE, enhancer)
 

@@ -18,9 +18,9 @@ static const char USAGE[] =
     "  --attenuation-limit DB  the most by which noise is turned down (default: no limit)\n"
     "  --stream LATENCY_MS     as live: in blocks of 10 ms, in constant memory, with a latency of at most so much\n"
     "\n"
-    "16-bit PCM or 32-bit floats, 16000 Hz, any number of channels up to 64. CLEAN.wav is replaced if it exists.\n";
-
-enum { BLOCK = IMSE_SAMPLE_RATE / 100 };
+    "16-bit PCM or 32-bit floats, up to 64 channels, 16000 Hz; with --stream 8000 to 192000 Hz. CLEAN.wav is replaced "
+    "if\n"
+    "it exists.\n";
 
 typedef struct options {
   const char *weights, *noisy, *clean;
@@ -144,23 +144,23 @@ static bool clean_whole(imse_network* network, const options* chosen, wav_reader
 /* ---- In blocks, as they come from a microphone ---- */
 
 static bool clean_blocks(imse_stream** streams, const options* chosen, wav_reader* reader, wav_writer* writer) {
-  const int channels = reader->format.channels;
-  const size_t room = BLOCK + imse_stream_latency(streams[0]); /* what may come out of one call */
-  float* noisy = malloc(((size_t)channels * (BLOCK + room)) * sizeof(float));
+  const size_t channels = (size_t)reader->format.channels, most = (size_t)reader->format.sample_rate / 100;
+  const size_t room = most + imse_stream_latency(streams[0]); /* for what may come out of one call */
+  float* noisy = malloc(channels * (most + room) * sizeof(float));
   if (!noisy) return complain(chosen->noisy, "not enough memory");
-  float* enhanced = noisy + (size_t)channels * BLOCK;
+  float* enhanced = noisy + channels * most;
   wav_error problem;
   imse_error error;
   bool done = true;
   for (size_t left = reader->frames, ending = 0; done && !ending;) {
-    const size_t block = left < BLOCK ? left : BLOCK;
+    const size_t block = left < most ? left : most;
     ending = left == 0;
     size_t written = 0;
-    done = wav_read(reader, noisy, BLOCK, block, &problem) || complain(chosen->noisy, problem.text);
-    for (int c = 0; done && c < channels; c++) {
-      float* out = enhanced + (size_t)c * room;
+    done = wav_read(reader, noisy, most, block, &problem) || complain(chosen->noisy, problem.text);
+    for (size_t c = 0; done && c < channels; c++) {
+      float* out = enhanced + c * room;
       const int status = ending ? imse_stream_flush(streams[c], out, &written, &error)
-                                : imse_stream_feed(streams[c], noisy + (size_t)c * BLOCK, block, out, &written, &error);
+                                : imse_stream_feed(streams[c], noisy + c * most, block, out, &written, &error);
       if (status != IMSE_OK) done = complain(chosen->noisy, error.text);
     }
     /* All channels are equally far. */
@@ -175,7 +175,7 @@ static bool clean_stream(imse_network* network, const options* chosen, wav_reade
   imse_stream* streams[WAV_MOST_CHANNELS] = {NULL};
   imse_stream_settings settings;
   imse_error error;
-  if (imse_stream_settings_for(chosen->latency_ms, &settings, &error) != IMSE_OK)
+  if (imse_stream_settings_for(chosen->latency_ms, reader->format.sample_rate, &settings, &error) != IMSE_OK)
     return complain("--stream", error.text);
   settings.attenuation_limit_db = chosen->attenuation_limit_db;
   bool done = true;
@@ -190,26 +190,31 @@ static bool clean_stream(imse_network* network, const options* chosen, wav_reade
 
 /* ---- All of it ---- */
 
-static bool clean_file(imse_network* network, const options* chosen) {
-  wav_reader reader;
+static bool check_rate(const char* path, int rate) {
+  char text[200];
+  snprintf(text, sizeof text,
+           "%d Hz instead of %d: sox IN.wav -r %d OUT.wav, ffmpeg -i IN.wav -ar %d OUT.wav, or use --stream", rate,
+           IMSE_SAMPLE_RATE, IMSE_SAMPLE_RATE, IMSE_SAMPLE_RATE);
+  return rate == IMSE_SAMPLE_RATE || complain(path, text);
+}
+
+static bool clean_opened(imse_network* network, const options* chosen, wav_reader* reader) {
   wav_writer writer;
   wav_error problem;
+  if (!chosen->stream && !check_rate(chosen->noisy, reader->format.sample_rate)) return false;
+  if (!wav_create(&writer, chosen->clean, &reader->format, reader->frames, &problem))
+    return complain(chosen->clean, problem.text);
+  if ((chosen->stream ? clean_stream : clean_whole)(network, chosen, reader, &writer))
+    return wav_finish(&writer, &problem) || complain(chosen->clean, problem.text);
+  wav_abandon(&writer);
+  return false;
+}
+
+static bool clean_file(imse_network* network, const options* chosen) {
+  wav_reader reader;
+  wav_error problem;
   if (!wav_open(&reader, chosen->noisy, &problem)) return complain(chosen->noisy, problem.text);
-  bool done = reader.format.sample_rate == IMSE_SAMPLE_RATE;
-  if (!done) {
-    snprintf(problem.text, sizeof problem.text,
-             "%d Hz, the network needs %d: sox IN.wav -r %d OUT.wav, or ffmpeg -i IN.wav -ar %d OUT.wav",
-             reader.format.sample_rate, IMSE_SAMPLE_RATE, IMSE_SAMPLE_RATE, IMSE_SAMPLE_RATE);
-    complain(chosen->noisy, problem.text);
-  } else if (!wav_create(&writer, chosen->clean, &reader.format, reader.frames, &problem)) {
-    done = complain(chosen->clean, problem.text);
-  } else {
-    done = (chosen->stream ? clean_stream : clean_whole)(network, chosen, &reader, &writer);
-    if (!done)
-      wav_abandon(&writer);
-    else if (!wav_finish(&writer, &problem))
-      done = complain(chosen->clean, problem.text);
-  }
+  const bool done = clean_opened(network, chosen, &reader);
   wav_close(&reader);
   return done;
 }

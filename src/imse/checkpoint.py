@@ -66,23 +66,34 @@ def load_with_metadata(path: str | Path) -> tuple[Network, dict[str, str]]:
     return network.eval(), metadata
 
 
-def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+def save(network: Network, path: str | Path, metadata: Mapping[str, str] | None = None, *, half: bool = False) -> None:
     """Write a network's weights and configuration as safetensors, whole or not at all.
 
     Args:
         network: The network.
         path: The file to write. An existing file is replaced, and missing folders are created.
         metadata: Origin of the weights: name, licence, training data, ...
+        half: Write float16 instead of the network's own type. Whatever opens the file computes in float32.
 
     Raises:
         OSError: The file cannot be written.
+        CheckpointError: Weights that float16 does not hold.
         ImseError: The path is a device or a pipe, or another process is writing the file.
     """
     config = json.dumps(asdict(network.config))
-    tensors = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
-    content = serialize(tensors, {**(metadata or {}), CONFIG_KEY: config})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    content = serialize(arrays, {**(metadata or {}), CONFIG_KEY: config})
     with atomic_write(Path(path)) as file:
         file.write(content)
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    if tensor.abs().max() > torch.finfo(torch.float16).max:
+        raise CheckpointError(f"{name} has values that 16 bits do not hold: write it without half")
+    return tensor.half()
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor] | None, dict[str, str]]:

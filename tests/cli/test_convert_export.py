@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from agreement import agreement_db
 from imse import native
+from imse.checkpoint import CheckpointError, load, save
 from imse.signal.spectrum import SAMPLE_RATE
+from imse.weights import find
 
 
 def imse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -66,6 +70,31 @@ def test_a_new_network(small_weights: Path, recording: NDArray[np.float32], tmp_
     exported = imse("export", small_weights, onnx)
     assert exported.returncode == 0, exported.stderr
     assert_engines_agree(small_weights, onnx, recording[:SAMPLE_RATE])
+
+
+def test_half_precision(recording: NDArray[np.float32], tmp_path: Path) -> None:
+    """Half the bytes; every engine computes with the same rounded weights; the metadata and the sound stay."""
+    whole, half = find("small", ".safetensors"), tmp_path / "half.safetensors"
+    done = imse("convert", "small", half, "--half")
+    assert done.returncode == 0, done.stderr
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    with safe_open(whole, framework="numpy") as before, safe_open(half, framework="numpy") as after:
+        assert after.metadata() == before.metadata()
+        for name in before.keys():  # noqa: SIM118 - not a dict
+            np.testing.assert_array_equal(after.get_tensor(name), before.get_tensor(name).astype(np.float16))
+    second = recording[2 * SAMPLE_RATE : 3 * SAMPLE_RATE]
+    if native.available():
+        assert agreement_db("native", half, half, second) > 90
+    assert 40 < agreement_db("onnx", "small", half, second) < 90
+
+
+def test_what_half_precision_does_not_hold(small_weights: Path, tmp_path: Path) -> None:
+    network = load(small_weights)
+    with torch.no_grad():
+        next(network.parameters())[0] = 1e6
+    with pytest.raises(CheckpointError, match="has values that 16 bits do not hold"):
+        save(network, tmp_path / "half.safetensors", half=True)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", ["convert", "export"])

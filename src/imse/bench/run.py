@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from imse import __version__
+from imse import __version__, native
 from imse import weights as packaged_weights
 from imse.bench.process import Usage, run_enhance
-from imse.bench.worker import PRODUCT_SIZE, PRODUCTS_PER_TURN, Took, Worker, count, open_enhancer, product
+from imse.bench.worker import Took, Worker, count, open_enhancer, peak
 from imse.engine import ENGINES
 from imse.enhancer import SEGMENTATIONS
 from imse.errors import ImseError, describe
@@ -80,7 +80,8 @@ def bench(
             models: dict[tuple[str, Path], _Case] = {}  # the first case of each engine and file
             for case in cases:
                 models.setdefault((case.engine, case.file), case)
-            multiplier, products = stack.enter_context(Worker(1, product)), []
+            peaks: list[float] = []
+            multiplier = stack.enter_context(Worker(1, peak)) if native.available() else None
             whole, second = Path(folder, "whole.wav"), Path(folder, "second.wav")
             soundfile.write(whole, noisy, SAMPLE_RATE)
             soundfile.write(second, noisy_speech(1), SAMPLE_RATE)
@@ -88,8 +89,9 @@ def bench(
                 progress(f"memory: {case.engine}")
                 case.peak_mib = case.run_enhance(whole).peak_mib
             for number in range(1, rounds + 1):
-                progress(f"round {number} of {rounds}: matrix product")
-                products.append(multiplier.turn())
+                if multiplier:
+                    progress(f"round {number} of {rounds}: what the core can do")
+                    peaks.append(multiplier.found / 1e9 / multiplier.turn().cpu)
                 for case in models.values():
                     progress(f"round {number} of {rounds}: start-up, {case.engine}")
                     case.start_up.append(case.run_enhance(second))
@@ -98,15 +100,15 @@ def bench(
                     case.took.append(case.worker.turn())
     except BrokenExecutor as error:
         raise ImseError("a process that was measured ended by itself") from error
-    product_gmacs = _spread([PRODUCTS_PER_TURN * PRODUCT_SIZE**3 / 1e9 / took.cpu for took in products])
+    peak_gmacs = _spread(peaks) if peaks else None
     return {
         "imse": __version__,
         "machine": describe_machine(),
         "seconds": seconds,
         "rounds": rounds,
-        "product_gmacs": product_gmacs,
+        "peak_gmacs": peak_gmacs,
         "models": [_model(case) for case in models.values()],
-        "timings": [_timing(case, cases, seconds, product_gmacs["median"]) for case in cases],
+        "timings": [_timing(case, cases, seconds, peak_gmacs) for case in cases],
         "left_out": left_out,
     }
 
@@ -162,7 +164,7 @@ def _model(case: _Case) -> Record:
     }
 
 
-def _timing(case: _Case, cases: Sequence[_Case], seconds: float, product_gmacs: float) -> Record:
+def _timing(case: _Case, cases: Sequence[_Case], seconds: float, peak_gmacs: Record | None) -> Record:
     open_seconds, first_seconds, output = case.worker.found
     timing: Record = {
         "engine": case.engine,
@@ -174,12 +176,12 @@ def _timing(case: _Case, cases: Sequence[_Case], seconds: float, product_gmacs: 
         "open_seconds": open_seconds,
         "first_seconds": first_seconds,
         "speed_up": None,
-        "product_share": None,
+        "peak_share": None,
         "agreement_db": None,
         "peak_mib": case.peak_mib,
     }
-    if case.network and case.threads == 1:
-        timing["product_share"] = case.network[2] / timing["rtf_cpu"]["median"] / product_gmacs
+    if case.network and case.threads == 1 and peak_gmacs:
+        timing["peak_share"] = case.network[2] / timing["rtf_cpu"]["median"] / peak_gmacs["median"]
     for base in cases:
         same = (base.segments, base.threads, base.network) == (case.segments, case.threads, case.network)
         if base.engine == BASELINE and same and case.network:

@@ -13,7 +13,7 @@ from imse.workers import SpawnedPool
 if TYPE_CHECKING:
     from imse.signal.spectrum import Floats
 
-PRODUCT_SIZE, PRODUCTS_PER_TURN = 1024, 8
+PEAK_ROUNDS = 40_000_000  # about a tenth of a second
 
 Task = tuple[Any, Callable[[], object]]  # a result of opening it, and the function to time
 
@@ -76,13 +76,15 @@ def open_enhancer(engine: str, weights: Path, segments: str, threads: int, noisy
     return found, lambda: enhancer.enhance(noisy, SAMPLE_RATE)
 
 
-def product() -> Task:
-    """Multiply float32 matrices with numpy. There is no result."""
-    import numpy as np
+def peak() -> Task:
+    """Multiply and add in registers, as fast as the core can. The result is the number of multiply-accumulates.
 
-    a, b = np.random.default_rng(0).standard_normal((2, PRODUCT_SIZE, PRODUCT_SIZE), np.float32)
-    out = np.matmul(a, b)
-    return None, lambda: [np.matmul(a, b, out) for _ in range(PRODUCTS_PER_TURN)]
+    Raises:
+        ImseError: The compiled engine, which does it, is not there.
+    """
+    from imse import native
+
+    return native.multiply_accumulate(PEAK_ROUNDS), lambda: native.multiply_accumulate(PEAK_ROUNDS)
 
 
 def count(weights: Path) -> Task:

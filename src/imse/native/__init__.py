@@ -76,6 +76,7 @@ def _opened(path: Path) -> ctypes.CDLL:
     error, settings, written = (ctypes.POINTER(kind) for kind in (_Error, _StreamSettings, size))
     for name, result, arguments in (
         ("instruction_set", ctypes.c_char_p, (error,)),
+        ("multiply_accumulate", ctypes.c_double, (ctypes.c_long,)),
         ("open", network, (ctypes.c_char_p, size, ctypes.c_int, error)),
         ("close", None, (network,)),
         ("stream_settings_for", ctypes.c_int, (ctypes.c_double, ctypes.c_int, settings, error)),
@@ -118,6 +119,19 @@ def instruction_set() -> str:
     if name is None:
         raise _exception(error)
     return name.decode()
+
+
+def multiply_accumulate(rounds: int) -> float:
+    """Multiply and add numbers in registers on one thread, as fast as it can be done, for benchmarks.
+
+    Returns:
+        How many multiply-accumulates that were.
+
+    Raises:
+        ImseError: The library is not there.
+    """
+    count: float = library().imse_multiply_accumulate(rounds)
+    return count
 
 
 class _StreamSettings(ctypes.Structure):

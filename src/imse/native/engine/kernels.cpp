@@ -345,13 +345,29 @@ void direction(float* real, float* imag, int bins) {
   }
 }
 
+double multiply_accumulate(long rounds) {
+  constexpr int SUMS = 10;  // as many as hide the latency of an instruction
+  Vec sums[SUMS];
+  for (int i = 0; i < SUMS; i++) sums[i] = splat(static_cast<float>(i));
+  const Vec factor = splat(rounds < 0 ? 2.0f : 0.5f);  // not known to the compiler
+  for (long round = 0; round < rounds; round++) {
+    IMSE_UNROLL for (int i = 0; i < SUMS; i++) sums[i] = sums[i] * factor + factor;
+  }
+  float all = 0;
+  for (const Vec& sum : sums) all += total(sum);
+  const volatile float sink = all;  // so that nothing is left out
+  static_cast<void>(sink);
+  return static_cast<double>(rounds) * SUMS * WIDTH;
+}
+
 #define TEXT(name) #name
 #define NAME_OF(isa) TEXT(isa)
 
-constexpr Kernels KERNELS = {NAME_OF(ISA),    TALL,      product_kernel, normalise_channels, scale,    row_statistics,
-                             normalise,       depthwise, gated,          sum_keys_values,    attend,   winograd_input,
-                             winograd_output, split,     interleave,     apply_mask,         compress, expand,
-                             direction};
+constexpr Kernels KERNELS = {
+    NAME_OF(ISA),        TALL,      product_kernel, normalise_channels, scale,    row_statistics,
+    normalise,           depthwise, gated,          sum_keys_values,    attend,   winograd_input,
+    winograd_output,     split,     interleave,     apply_mask,         compress, expand,
+    multiply_accumulate, direction};
 
 }  // namespace
 }  // namespace ISA

@@ -102,6 +102,9 @@ struct Kernels {
   // The other way round: (real, imag) of length 1 to that of the compressed magnitude, times `scale` of the bins.
   void (*expand)(const float* magnitude, const float* scale, int bins, float* real, float* imag);
 
+  // For benchmarks: multiply-accumulates in registers, as fast as the processor can. Returns how many they are.
+  double (*multiply_accumulate)(long rounds);
+
   // (real, imag) to length 1, in place; (1, 0) where both are zero.
   void (*direction)(float* real, float* imag, int bins);
 };

@@ -83,6 +83,9 @@ IMSE_API const char* imse_fingerprint(void) IMSE_NOEXCEPT;
  * variable IMSE_KERNELS asks for another one that this processor or library does not have. */
 IMSE_API const char* imse_instruction_set(imse_error* error) IMSE_NOEXCEPT;
 
+/* For benchmarks: so many rounds of multiply-accumulates in registers, as fast as one core can. Returns how many. */
+IMSE_API double imse_multiply_accumulate(long rounds) IMSE_NOEXCEPT;
+
 /* ---- Networks ---- */
 
 /* A network with its weights.

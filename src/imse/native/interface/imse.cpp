@@ -86,6 +86,12 @@ const char* imse_instruction_set(imse_error* error) noexcept {
   return name;
 }
 
+double imse_multiply_accumulate(long rounds) noexcept {
+  double count = 0;
+  guarded(nullptr, [&] { count = imse::chosen_kernels().multiply_accumulate(rounds); });
+  return count;
+}
+
 imse_network* imse_open(const void* weights, size_t size, int threads, imse_error* error) noexcept {
   imse_network* network = nullptr;
   guarded(error, [&] {
