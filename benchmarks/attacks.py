@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -61,15 +61,24 @@ class Kind:
     material: Path | None = None
 
 
-def _refused(error: Exception) -> None:
-    text = describe(error)
-    if not text.strip() or "\n" in text or len(text) > 2_000:
-        raise Misbehaviour(f"a message of {len(text)} characters that is not one line: {text[:200]!r}")
+def expect_one_line(error: Exception) -> None:
+    """Raise `Misbehaviour` for an error whose message is more than a line, or none."""
+    text = str(error) if isinstance(error, ImseError) else describe(error)
+    if not text.strip() or "\n" in text:
+        raise Misbehaviour(f"a message that is not one line: {text[:200]!r}")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (ImseError, OSError) as error:
+        expect_one_line(error)
 
 
 def sound() -> Kind:
     """Sound files and videos of every format, which are enhanced."""
-    seeds = {name: content for name, content in _sounds()}
+    seeds = dict(_sounds())
     contents = list(seeds.values())
     enhancer = Enhancer("small")
 
@@ -79,7 +88,7 @@ def sound() -> Kind:
         try:
             enhancer.enhance_file(path, target)
         except (ImseError, OSError) as error:
-            _refused(error)
+            expect_one_line(error)
             if target.exists():
                 raise Misbehaviour(f"an output in spite of an error: {error}") from error
         else:
@@ -144,11 +153,10 @@ def weights() -> Kind:
         if path.suffix == ".safetensors":
             uses += [lambda path: _enhance(path, "torch", noisy), _copy]
         number = zlib.crc32(path.read_bytes())
-        for use in (lambda path: _enhance(path, AUTO, noisy), uses[number % len(uses)]):
-            try:
-                use(path)
-            except (ImseError, OSError) as error:
-                _refused(error)
+        with _refusals():
+            _enhance(path, AUTO, noisy)
+        with _refusals():
+            uses[number % len(uses)](path)
 
     return Kind(seeds, mutate, attack)
 
@@ -181,11 +189,9 @@ def recipes() -> Kind:
     from imse.train.recipe_file import read
 
     def attack(path: Path) -> None:
-        try:
+        with _refusals():
             recipe = read(path)
             check(replace(recipe, run=replace(recipe.run, folder=str(path.parent / "run"))))
-        except (ImseError, OSError) as error:
-            _refused(error)
 
     seeds = {path.name: path.read_bytes() for path in sorted(RECIPES.glob("*.toml"))}
     return Kind(seeds, lambda _, content, draw: damaged_text(content.decode(), draw), attack, RECIPES)
@@ -194,20 +200,14 @@ def recipes() -> Kind:
 def manifests() -> Kind:
     """Tables of recordings, and the first recordings that each names."""
     from imse.train.decode import decode
-    from imse.train.manifest import DataError, split_manifest
+    from imse.train.manifest import split_manifest
     from imse.train.recipe import DataConfig
 
     def attack(path: Path) -> None:
-        try:
+        with _refusals():
             split = split_manifest(DataConfig(manifest=str(path)))
-        except (ImseError, OSError) as error:
-            _refused(error)
-            return
-        for recording in islice((*split.train, *split.held_out), 2):
-            try:
+            for recording in islice((*split.train, *split.held_out), 2):
                 decode(recording)
-            except DataError as error:
-                _refused(error)
 
     table = RECIPES / "tiny" / "MANIFEST.tsv"
     # Beside the recordings that it names.
@@ -244,9 +244,15 @@ def run(kind: Kind, file: str, content: bytes, folder: Path) -> None:
     Raises:
         Exception: It did what it must not do.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    if kind.material:
+    if kind.material is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    elif not folder.exists():
         shutil.copytree(kind.material, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / file).write_bytes(content)
-    kind.attack(folder / file)
+    path = folder / file
+    path.write_bytes(content)
+    try:
+        kind.attack(path)
+    finally:
+        if kind.material is not None:
+            path.write_bytes(kind.seeds[file])  # which other files of the material may name

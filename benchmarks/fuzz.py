@@ -1,11 +1,12 @@
 """Damaged and hostile files: sound files of every format, weights, recipes, tables of recordings.
 
-    python benchmarks/fuzz.py [sound|weights|recipes|manifests ...] [--count 10000] [--seconds S] [--seed N] [--keep FOLDER]
+    python benchmarks/fuzz.py [KIND ...] [--count 10000] [--seconds S] [--seed N] [--keep FOLDER]
 
-Each kind is attacked with COUNT files, or as many as there is time for. What must not happen: a crash, an exception that
-is no error of imse, a warning, lines that libraries print, an error of more than one line, an output that is not finite, an
-output or a temporary file in spite of an error, more than 30 s, or more than 3 GiB of address space beside that of the
-start. Each is reported in a line, the file is kept in FOLDER, and the exit code is 1. The seed makes a run repeatable.
+Each KIND (sound, weights, recipes, manifests) is attacked with COUNT files, or as many as there is time for. What must
+not happen: a crash, an exception that is no error of imse, a warning, lines that libraries print, an error of more than
+one line, an output that is not finite, an output or a temporary file in spite of an error, more than 30 s for a file,
+or more than 3 GiB of address space beside that of the start. Each is reported in a line, the file is kept in FOLDER,
+and the exit code is 1. The seed makes a run repeatable.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def _work(
             if time.monotonic() > end:
                 break
             file, content = attacks.mutation(kind, name, seed, number)
-            found = _found(kind, file, content, folder / name)
+            found = finding(kind, file, content, folder / name)
             printed.seek(0)
             if lines := printed.read().decode(errors="replace").strip():
                 found = found or f"printed: {lines.splitlines()[0]}"
@@ -131,7 +132,8 @@ def _work(
     answers.send(_Answer(is_last=True))
 
 
-def _found(kind: attacks.Kind, file: str, content: bytes, folder: Path) -> str:
+def finding(kind: attacks.Kind, file: str, content: bytes, folder: Path) -> str:
+    """What a file did that it must not do; nothing if it behaved."""
     try:
         attacks.run(kind, file, content, folder)
     except attacks.Misbehaviour as found:

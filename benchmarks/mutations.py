@@ -12,11 +12,27 @@ _HEADER = 160  # bytes of a sound file in which most of what matters is
 _LENGTH_BYTES = 8  # of a safetensors file, before its header
 _DTYPES = ("F32", "F16", "BF16", "F64", "I64", "U8", "BOOL", "F8_E4M3", "", "f32")
 _NUMBERS = (0, 1, -1, 2, 3, 7, 8, 64, 255, 10**6, 10**9, 2**31, 2**63, 2**64, 10**30, 0.5, -0.0, 1e308, 1e999)
-_VALUES = (*_NUMBERS, True, None, "", "mala", "idconv", "met", "de", "\0", "\ud83d", [], [1], {}, {"a": 1})
+_VALUES: tuple[Any, ...] = (
+    *_NUMBERS,
+    True,
+    None,
+    "",
+    "mala",
+    "idconv",
+    "met",
+    "de",
+    "\0",
+    "\ud83d",
+    [],
+    [1],
+    {},
+    {"a": 1},
+)
 _WORDS = (
     '""', "0", "-1", "1e999", "nan", "inf", "true", "[]", "[[]]", "{}", "[1, 2]", "9" * 5000, "2026-01-01", '"\\u0000"',
-    "'''", '"""', "=", "[", "]]", "[data]", "[[data]]", "[a.b.c]", "extends = '.'", "a.b = 1", "\t", "\n", "\r", "#", "é", "\0",
-    "/dev/zero", "/dev/null", ".", "..", "/", "", "speech", "noise", "train", "held_out", "-0", "1e5", "1e-400",
+    "'''", '"""', "=", "[", "]]", "[data]", "[[data]]", "[a.b.c]", "extends = '.'", "a.b = 1", "\t", "\n", "\r", "#",
+    "é", "/dev/zero", "/dev/null", ".", "..", "/", "", "speech", "noise", "train", "held_out", "-0", "1e5",
+    "1e-400", "\0",
 )  # fmt: skip
 
 
@@ -138,15 +154,13 @@ def damaged_text(content: str, draw: Random) -> bytes:
                 lines[at] += draw.choice(_WORDS)
             case 3:
                 lines.insert(at, draw.choice(_WORDS))
-            case 4:
+            case 4 | 5:
                 separator = draw.choice((" ", "\t", "=", ",", "."))
                 cells = lines[at].split(separator)
-                cells[draw.randrange(len(cells))] = draw.choice((*_WORDS, draw.choice(lines)))
+                cells[-1 if draw.random() < 0.5 else draw.randrange(len(cells))] = draw.choice(
+                    (*_WORDS, draw.choice(lines), str(draw.choice(_NUMBERS)))
+                )
                 lines[at] = separator.join(cells)
-            case 5:
-                before, separator, _ = lines[at].partition("=")
-                if separator:
-                    lines[at] = f"{before}= {draw.choice((*_WORDS, str(draw.choice(_NUMBERS))))}"
             case 6 if draw.random() < 0.1:
                 lines.insert(at, draw.choice(("[", "{", "a.", "a = [", "x\t")) * draw.choice((100, 20_000)))
             case 7 if draw.random() < 0.3:

@@ -86,6 +86,19 @@ def test_a_round_trip_keeps_every_bit(tmp_path: Path) -> None:
     assert all(parameter.requires_grad for parameter in opened.parameters())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_are_finite(value: float, tmp_path: Path) -> None:
+    network, path = Network(SMALL), tmp_path / "ours.safetensors"
+    name, parameter = list(network.named_parameters())[7]
+    with torch.no_grad():
+        parameter.view(-1)[-1] = value
+    save(network, path)
+    with pytest.raises(
+        CheckpointError, match=rf"ours.safetensors: damaged weights: {name} has a value that is not fin"
+    ):
+        load(path)
+
+
 def test_saving_is_all_or_nothing(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = ours.read_bytes()
 

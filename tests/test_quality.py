@@ -32,7 +32,7 @@ _PLUGINS = sorted((_ROOT / "plugins").glob("*.cpp"))
 
 
 def test_cpp_format() -> None:
-    more = (("tests/native", "*.cpp"), ("examples/c", "*.[ch]"), ("plugins", "*.h"))
+    more = (("tests/native", "*.cpp"), ("tests/native", "*.h"), ("examples/c", "*.[ch]"), ("plugins", "*.h"))
     files = [*build.sources(), *_PLUGINS, *(file for folder, names in more for file in (_ROOT / folder).glob(names))]
     _run([_tool("clang-format"), "--dry-run", "-Werror", *map(str, files)])
 

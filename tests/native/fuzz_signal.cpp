@@ -1,5 +1,5 @@
-// Sizes and samples of a fuzzer, given to every function of imse.h that takes a signal, see fuzz.py: done or refused,
-// with nothing read or written outside of the arrays, and only finite results.
+// Sizes and samples of a fuzzer, given to every function of imse.h that takes a signal, see libfuzzer.py: done or
+// refused, with nothing read or written outside of the arrays, and only finite results.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 using Floats = std::vector<float>;
 
 constexpr size_t ANY = std::numeric_limits<size_t>::max(), MOST_FRAMES = 1 << 24;
-constexpr size_t LONGEST = 4000;  // samples that are computed
+constexpr size_t LONGEST = 2400;  // samples that are computed
 
 imse_network* network() {
   static imse_network* const opened = [] {
@@ -139,8 +139,8 @@ void stream(FuzzedDataProvider& input) {
   const size_t latency = imse_stream_latency(stream);
   size_t fed = 0, written = 0, in_all = 0;
   // A step takes as long as its window, and there is one in every hop.
-  const bool quick = settings.window <= 8000 && settings.hop >= 200;
-  for (int block = 0; block < 8 && quick && input.remaining_bytes(); block++) {
+  const bool quick = settings.window <= 8000 && settings.hop >= 400;
+  for (int block = 0; block < 5 && quick && input.remaining_bytes(); block++) {
     const Floats noisy = samples_of(input, input.ConsumeIntegralInRange<size_t>(0, 1500));
     Floats enhanced(noisy.size() + latency);
     if (done(imse_stream_feed(stream, noisy.data(), noisy.size(), enhanced.data(), &written, &error), error)) {

@@ -1,4 +1,4 @@
-// Bytes of a fuzzer as a weights file, see fuzz.py: refused with a reason, or a network that runs.
+// Bytes of a fuzzer as a weights file, see libfuzzer.py: refused with a reason, or a network that runs.
 //
 // Without its first byte, an input is a whole file where that byte is odd, and else the header of one, which the data
 // of the file in $IMSE_FUZZ_WEIGHTS follow.

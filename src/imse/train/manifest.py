@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ SPLIT, START = "split", "start"
 TRAIN, HELD_OUT = "train", "held_out"
 
 _LONGEST = 1e6  # seconds of a file, 11 days
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = 80
 
 
 class DataError(ImseError, ValueError):
@@ -110,9 +113,9 @@ def _recording(row: Mapping[str, str], path: Path, line: int) -> Recording:
     file, split = path.parent / row["file"], row.get(SPLIT, "")
     kind = cast(Literal["speech", "noise"], row["kind"])
     if kind not in ("speech", "noise"):
-        raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not '{kind}'")
+        raise DataError(f"{path}:{line}: kind must be 'speech' or 'noise', not {_SHORT.repr(kind)}")
     if split not in ("", TRAIN, HELD_OUT):
-        raise DataError(f"{path}:{line}: split must be '{TRAIN}' or '{HELD_OUT}', not '{split}'")
+        raise DataError(f"{path}:{line}: split must be '{TRAIN}' or '{HELD_OUT}', not {_SHORT.repr(split)}")
     has_start = bool(row.get(START))
     excerpt = (_seconds(row[START], path, line), _seconds(row["seconds"], path, line)) if has_start else None
     if not file.is_file():
@@ -126,7 +129,7 @@ def _seconds(text: str, path: Path, line: int) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < _LONGEST:
-        raise DataError(f"{path}:{line}: '{text}' is no number of seconds")
+        raise DataError(f"{path}:{line}: {_SHORT.repr(text)} is no number of seconds")
     return seconds
 
 
