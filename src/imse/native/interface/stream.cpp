@@ -14,7 +14,8 @@ constexpr int LOWEST_RATE = 8000, HIGHEST_RATE = 192000, MAX_WINDOW = 1 << 20;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
 
 // From the shortest latency on: window, hop, look-ahead and fade in milliseconds.
-constexpr int CHOICES[][4] = {{500, 50, 0, 16}, {500, 50, 50, 16}, {500, 100, 24, 16}, {1920, 125, 125, 16}};
+constexpr int CHOICES[][4] = {
+    {500, 50, 0, 16}, {500, 50, 50, 16}, {500, 100, 24, 16}, {1000, 200, 50, 16}, {1920, 250, 250, 16}};
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
