@@ -84,7 +84,8 @@ def test_memory_and_undefined_behaviour(tensors: Path, tmp_path: Path) -> None:
     driver = compile_driver(tmp_path, _ADDRESS, list(INSTRUCTION_SETS))
     order = ["baseline", "avx2", "avx512"]
     for kernels in order[: order.index(native.instruction_set()) + 1]:
-        expect_no_report(driver, tensors, kernels, step=1)
+        # What does not depend on the instruction set is run in full by one of them.
+        expect_no_report(driver, tensors, kernels, step=1 if kernels == "baseline" else 4)
     limit = "allocator_may_return_null=1:max_allocation_size_mb=1024"
     run([str(driver), "memory", str(tensors)], ASAN_OPTIONS=limit)
 
