@@ -13,6 +13,7 @@ _EXTRAS = {
     "pydantic_core": "train",
     "pyroomacoustics": "train",
     "pystoi": "eval",
+    "sounddevice": "live",
     "speechmos": "eval",
     "tensorboard": "train",
     "tomli": "train",
