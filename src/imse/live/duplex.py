@@ -17,6 +17,7 @@ from imse.live.session import Session
 
 _LATENCY = 0.03  # seconds of a device's buffer, if it does not want more: Python's callbacks take turns
 _GONE_SECONDS = 2.0  # without a callback: some systems say nothing when a device is unplugged
+_START_SECONDS = 10.0  # to the first callback: a Bluetooth headset has to be woken
 
 
 class Duplex:
@@ -29,7 +30,7 @@ class Duplex:
     def __init__(self, session: Session, devices: tuple[Device, Device], sample_rate: int, channels: int) -> None:
         self._session = session
         self._devices = devices
-        self._heard = [time.monotonic()] * 2
+        self._heard = [time.monotonic() + _START_SECONDS - _GONE_SECONDS] * 2
         self._streams: list[Any] = []
         library = portaudio()
         source, sink = devices

@@ -37,7 +37,7 @@ class Playout:
         self._rate = sample_rate
         self._ready: Floats = np.zeros((0, channels), np.float32)
         self._position = 0  # of the first sample in `_ready`, counted from the first that was captured
-        self._waiting = True  # for the first sample to be as old as the lag
+        self._waiting = self._is_new = True  # until a sample is as old as the lag
         self._smooth_lag = float(lag)
         self._lock = Lock()
 
@@ -57,13 +57,10 @@ class Playout:
             [samples, channels]; zeros where there is nothing to play.
         """
         with self._lock:
-            if self._waiting:
-                if captured - self._position < self.lag or not len(self._ready):
-                    return self._silence(samples)
-                self._waiting, self._smooth_lag = False, float(captured - self._position)
-            self._smooth_lag += (captured - self._position - self._smooth_lag) * min(
-                1.0, samples / (_SMOOTHING * self._rate)
-            )
+            if self._waiting and not self._begins(captured):
+                return self._silence(samples)
+            rate = min(1.0, samples / (_SMOOTHING * self._rate))
+            self._smooth_lag += rate * (captured - self._position - self._smooth_lag)
             if self._corrected(samples):
                 return self._silence(samples)
             out = self._take(samples)
@@ -72,6 +69,17 @@ class Playout:
                 self.dropouts += 1
                 out = np.concatenate([out, self._silence(samples - len(out))])
             return out
+
+    def _begins(self, captured: int) -> bool:
+        """Whether there is something to play that is as old as the lag asks for; what is older is left out at first."""
+        excess = captured - self._position - self.lag
+        if excess < 0 or len(self._ready) <= excess * self._is_new:
+            return False
+        self._smooth_lag = float(captured - self._position)
+        if self._is_new:
+            self._drop(excess)
+        self._waiting = self._is_new = False
+        return True
 
     def _corrected(self, samples: int) -> bool:
         """Bring the lag nearer to what it should be; whether silence is to be played for that."""

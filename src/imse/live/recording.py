@@ -77,7 +77,7 @@ def _both(path: Path) -> tuple[Path, Path]:
 
 
 def _opened(path: Path, sample_rate: int, channels: int, overwrite: bool, files: ExitStack) -> Writer:
-    # WAV of 24 bits, where the name does not ask for another format.
-    kind = output_format_for(path, AudioInfo(sample_rate, channels, 0, "WAV", "PCM_24"))
+    # WAV that holds the very samples, where the name does not ask for another format.
+    kind = output_format_for(path, AudioInfo(sample_rate, channels, 0, "WAV", "FLOAT"))
     check_output(path, overwrite)
     return files.enter_context(open_writer(path, kind))
