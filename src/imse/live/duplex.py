@@ -13,6 +13,7 @@ from imse.audio.c_stderr import quiet_in_c
 from imse.errors import ImseError
 from imse.live.devices import Device, portaudio
 from imse.live.enhancement import BLOCK_SECONDS
+from imse.live.server import Watch
 from imse.live.session import Session
 
 _LATENCY = 0.03  # seconds of a device's buffer, if it does not want more: Python's callbacks take turns
@@ -32,6 +33,8 @@ class Duplex:
         self._devices = devices
         self._heard = [time.monotonic() + _START_SECONDS - _GONE_SECONDS] * 2
         self._streams: list[Any] = []
+        self._in_server = {device.in_server: device.name for device in devices if device.in_server is not None}
+        self._watch = Watch(self._in_server) if self._in_server else None
         library = portaudio()
         source, sink = devices
         outputs = max(channels, min(2, sink.channels))  # one channel is for both ears
@@ -41,16 +44,15 @@ class Duplex:
                 (library.OutputStream, sink, self._play, outputs),
             ):
                 device.select()
-                with quiet_in_c():
-                    stream = open_stream(
-                        sample_rate,
-                        round(BLOCK_SECONDS * sample_rate),
-                        device.index,
-                        count,
-                        "float32",
-                        max(_LATENCY, device.latency),
-                        callback=callback,
-                    )
+                stream = open_stream(
+                    sample_rate,
+                    round(BLOCK_SECONDS * sample_rate),
+                    device.index,
+                    count,
+                    "float32",
+                    max(_LATENCY, device.latency),
+                    callback=callback,
+                )
                 self._streams.append(stream)
             for stream in self._streams:
                 stream.start()
@@ -65,15 +67,18 @@ class Duplex:
         Raises:
             ImseError: One has disappeared.
         """
+        if self._watch and (missing := self._watch.missing()):
+            raise ImseError(f"'{self._in_server[missing.pop()]}' has disappeared")
         for device, stream, heard in zip(self._devices, self._streams, self._heard, strict=True):
             if not stream.active or time.monotonic() > heard + _GONE_SECONDS:
                 raise ImseError(f"'{device.name}' has disappeared")
 
     def close(self) -> None:
         """Let go of the devices."""
+        if self._watch:
+            self._watch.close()
         for stream in self._streams:
-            with quiet_in_c():
-                stream.close()
+            stream.close()
 
     def _capture(self, block: Any, _frames: int, _time: object, status: Any) -> None:
         self._heard[0] = time.monotonic()
@@ -91,11 +96,12 @@ def opened(session: Session, devices: tuple[Device, Device], sample_rate: int, c
     Raises:
         ImseError: A device cannot be opened so.
     """
-    duplex = Duplex(session, devices, sample_rate, channels)
-    try:
-        yield duplex
-    finally:
-        duplex.close()
+    with quiet_in_c(every_thread=True):  # threads of PortAudio complain about a device that disappears
+        duplex = Duplex(session, devices, sample_rate, channels)
+        try:
+            yield duplex
+        finally:
+            duplex.close()
 
 
 def _reason(error: Exception) -> str:

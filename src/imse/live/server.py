@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ SINK, MICROPHONE = "imse", "imse.microphone"
 DESCRIPTION = "Microphone without noise"
 
 _TIMEOUT = 10  # seconds for an answer
+_MOST_EVENTS = 65_536  # bytes
 # Unloads the modules it is given when its standard input ends. That happens at the death of this process in any way.
 _CARETAKER = 'cat >/dev/null; for module in "$@"; do pactl unload-module "$module"; done'
 
@@ -44,6 +46,49 @@ def devices(kind: Literal["sources", "sinks"]) -> list[ServerDevice]:
         return []
     own = (SINK, f"{SINK}.monitor", MICROPHONE)
     return [_device(entry, default) for entry in listed if entry["name"] not in own]
+
+
+class Watch:
+    """Notices when sources or sinks of the server disappear.
+
+    The server itself tells nobody, and goes on with another one. In place of a microphone, that may be the virtual one.
+
+    Args:
+        names: Of the sources and sinks.
+
+    Raises:
+        ImseError: No server answers.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._process = subprocess.Popen(  # noqa: S603
+            [_program(), "subscribe"],
+            bufsize=0,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
+
+    def missing(self) -> set[str]:
+        """The names that are no more."""
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], 0)[0]:
+            return set()
+        events = self._process.stdout.read(_MOST_EVENTS)
+        if events and b"'remove'" not in events:
+            return set()
+        try:
+            listed = [_pactl("list", "short", kind) for kind in ("sources", "sinks")]
+        except ImseError:  # the server is gone
+            return set(self._names)
+        return set(self._names) - {line.split("\t")[1] for line in "".join(listed).splitlines()}
+
+    def close(self) -> None:
+        """End the watch."""
+        self._process.kill()
+        self._process.communicate()
 
 
 @contextmanager
@@ -84,7 +129,11 @@ def virtual_microphone(sample_rate: int, channels: int) -> Iterator[str]:
             raise
         # In a session of its own, where neither Ctrl-C nor the end of a terminal reaches it.
         with subprocess.Popen(  # noqa: S603
-            [*caretaker, *modules], stdin=subprocess.PIPE, start_new_session=True, pass_fds=[lock.fileno()]
+            [*caretaker, *modules],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
         ):  # at the end of which its standard input is closed, and its end is waited for
             yield SINK
 
@@ -109,19 +158,26 @@ def _described(kind: str, text: str) -> str:
     return f"{kind}_properties=\"device.description='{text}'\""
 
 
+def _program() -> str:
+    program = shutil.which("pactl")
+    if program is None:
+        raise ImseError("this needs 'pactl', of PulseAudio's utilities: apt install pulseaudio-utils")
+    return program
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C.UTF-8"}  # what is read here is not for a user
+
+
 def _pactl(*arguments: str) -> str:
     """What `pactl` prints.
 
     Raises:
         ImseError: It is not there, or fails.
     """
-    command = shutil.which("pactl")
-    if command is None:
-        raise ImseError("this needs 'pactl', of PulseAudio's utilities: apt install pulseaudio-utils")
-    variables: dict[str, Any] = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(  # noqa: S603
-            [command, *arguments], capture_output=True, text=True, check=False, timeout=_TIMEOUT, env=variables
+            [_program(), *arguments], capture_output=True, text=True, check=False, timeout=_TIMEOUT, env=_environment()
         )
     except subprocess.TimeoutExpired:
         raise ImseError("the sound server does not answer") from None
