@@ -178,7 +178,9 @@ def _enhance(wish: Wish, devices: tuple[Device, Device], record: Path | None, ov
             if recording:
                 recording.write_all(session.take_recorded())
     drop_outs = counted(session.dropouts, "drop-out")
-    meters.say(f"{session.seconds:.1f} s, load {session.load:.0%}, {drop_outs}")
+    grown = 1000 * session.grown // wish.sample_rate
+    later = f", {grown} ms later than at first" if grown else ""
+    meters.say(f"{session.seconds:.1f} s, load {session.load:.0%}, {drop_outs}{later}")
 
 
 def _beginning(session: Session, devices: tuple[Device, Device], sample_rate: int, buffers: float) -> str:

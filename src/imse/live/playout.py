@@ -16,6 +16,7 @@ from imse.signal.spectrum import Floats
 _TOLERANCE = 0.02  # seconds of lag that are left alone: the callbacks of a device come as unevenly as that
 _MOST_EXCESS = 0.25  # seconds too late after which there is no waiting for a pause
 _QUIET = 0.002  # -54 dB of full scale
+_GROWTH, _MOST_GROWTH = 0.01, 0.1  # seconds, of the lag, at every time that nothing was there
 _SMOOTHING = 0.5  # seconds, of the measured lag
 
 
@@ -25,14 +26,17 @@ class Playout:
     Args:
         channels: Of the samples.
         sample_rate: In Hz.
-        lag: Samples between capturing and playing. It can be set anew at any time.
+        lag: Samples between capturing and playing. It can be set anew at any time. A machine that does not work as
+            evenly as that asks for gets some more.
 
     Attributes:
+        grown: Samples that the lag has become longer than asked for.
         dropouts: How many times nothing was there to be played, or sound was thrown away to catch up.
     """
 
     def __init__(self, channels: int, sample_rate: int, lag: int) -> None:
         self.lag = lag
+        self.grown = 0
         self.dropouts = 0
         self._rate = sample_rate
         self._ready: Floats = np.zeros((0, channels), np.float32)
@@ -67,12 +71,14 @@ class Playout:
             if len(out) < samples:
                 self._waiting = True
                 self.dropouts += 1
+                most = round(_MOST_GROWTH * self._rate)
+                self.grown = min(most, self.grown + round(_GROWTH * self._rate))
                 out = np.concatenate([out, self._silence(samples - len(out))])
             return out
 
     def _begins(self, captured: int) -> bool:
         """Whether there is something to play that is as old as the lag asks for; what is older is left out at first."""
-        excess = captured - self._position - self.lag
+        excess = captured - self._position - self.lag - self.grown
         if excess < 0 or len(self._ready) <= excess * self._is_new:
             return False
         self._smooth_lag = float(captured - self._position)
@@ -83,7 +89,7 @@ class Playout:
 
     def _corrected(self, samples: int) -> bool:
         """Bring the lag nearer to what it should be; whether silence is to be played for that."""
-        excess = round(self._smooth_lag - self.lag)
+        excess = round(self._smooth_lag - self.lag - self.grown)
         if excess > _MOST_EXCESS * self._rate:
             self._drop(excess)
             self.dropouts += 1
@@ -91,7 +97,7 @@ class Playout:
             if excess < 0:
                 self._smooth_lag += samples
                 return True
-            self._drop(min(excess, samples))
+            self._drop(max(0, min(excess, samples, len(self._ready) - samples)))
         return False
 
     def _drop(self, samples: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -149,9 +150,10 @@ def _lock(lock: IO[str]) -> None:
 
 def _leftovers() -> list[str]:
     """Modules of a process that was killed together with its caretaker, the last loaded first."""
-    listed = [line.split("\t") for line in _pactl("list", "short", "modules").splitlines()]
+    # PipeWire's own modules have arguments of several lines.
+    listed = re.findall(r"^(\d+)\tmodule-[\w-]+\t(.*)$", _pactl("list", "short", "modules"), re.MULTILINE)
     names = {f"sink_name={SINK}", f"source_name={MICROPHONE}"}
-    return [number for number, _, arguments, *_ in reversed(listed) if names & set(arguments.split())]
+    return [number for number, arguments in reversed(listed) if names & set(arguments.split())]
 
 
 def _described(kind: str, text: str) -> str:

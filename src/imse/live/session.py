@@ -82,6 +82,11 @@ class Session:
         return self._playout.dropouts + self._lost
 
     @property
+    def grown(self) -> int:
+        """Samples that the output is later than at the beginning, as the machine does not work evenly."""
+        return self._playout.grown
+
+    @property
     def seconds(self) -> float:
         """Of sound that came in."""
         return self._captured / self._wish.sample_rate
