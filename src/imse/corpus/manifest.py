@@ -52,9 +52,8 @@ class Manifest:
     def rows(self) -> Iterator[dict[str, Any]]:
         """The lines, parsed."""
         with (
-            fetched(self._address) as path, gzip.open(path, "rt", encoding="utf-8")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8") as lines
+            fetched(self._address) as path,
+            gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines,
         ):
             for number, line in enumerate(lines, 1):
                 if line.strip():

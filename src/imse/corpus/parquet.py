@@ -20,7 +20,7 @@ from imse.errors import ImseError
 EXTENSIONS = frozenset({".parquet", ".pq"})
 
 _FEATURES = b"huggingface"
-_ROWS = 64  # in memory at a time
+_MOST_BYTES = 128 * 2**20  # of audio in memory at a time, or one row
 _BY_FORMAT = {"WAVEX": ".wav", "OGG": ".ogg", "MPEG": ".mp3", "NIST": ".sph"}
 
 
@@ -43,12 +43,11 @@ def clean_shard(source: Path, target: Path, name: str, cleaner: Cleaner) -> Repo
         with atomic_write(target) as file, pq.ParquetWriter(file, schema, compression=compression) as writer:
             row = 0
             for number in range(shard.num_row_groups):
-                tables = []
-                for batch in shard.iter_batches(_ROWS, row_groups=[number], use_threads=False):
-                    tables.append(_clean_batch(batch, column, schema, (name, row), cleaner, report))
+                group = shard.metadata.row_group(number)
+                rows = max(1, group.num_rows * _MOST_BYTES // max(1, group.total_byte_size))
+                for batch in shard.iter_batches(rows, row_groups=[number], use_threads=False):
+                    writer.write_table(_clean_batch(batch, column, schema, (name, row), cleaner, report))
                     row += len(batch)
-                if tables:  # each group of rows stays one, as readers take them one at a time
-                    writer.write_table(pa.concat_tables(tables))
     return report
 
 

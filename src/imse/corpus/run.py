@@ -126,7 +126,7 @@ def _results(batches: Sequence[Sequence[Found]], job: Job, resources: Resources)
         partial(run_batch, job=job, attempts=attempts),
         batch_size=None,
         batch_format="pyarrow",
-        concurrency=resources.workers,
+        compute=ray.data.TaskPoolStrategy(resources.workers),
         num_cpus=resources.cpus,
         num_gpus=resources.gpus or None,
     )

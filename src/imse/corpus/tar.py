@@ -90,15 +90,14 @@ def _samples(source: Path, name: str, report: Report) -> Iterator[tuple[str, lis
     try:
         with tarfile.open(source) as tar:
             for header in tar:
-                data = tar.extractfile(header) if header.isreg() else None
-                member = header, data.read() if data else b""
-                tar.members = []  # type: ignore[attr-defined]  # or it would remember all
                 if members and _key(header.name) != key:
                     yield key, members
                     count += 1
                     members = []
                 key = _key(header.name)
-                members.append(member)
+                data = tar.extractfile(header) if header.isreg() else None
+                members.append((header, data.read() if data else b""))
+                tar.members = []  # type: ignore[attr-defined]  # or it would remember all
     except _DAMAGE as error:
         if not count:
             raise ImseError(f"{source}: not a tar file that can be read ({error})") from error

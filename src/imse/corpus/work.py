@@ -65,7 +65,7 @@ class Attempts:
 
     def end(self, inside: str) -> None:
         """Forget a unit, whatever became of it: its worker is alive."""
-        del self._begun[inside]
+        self._begun.pop(inside, None)
 
 
 def report_address(output: str, inside: str) -> str:
