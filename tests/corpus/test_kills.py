@@ -81,7 +81,7 @@ def test_workers_and_then_the_command(
     many: Path, expected: dict[str, bytes], small_weights: Path, tmp_path: Path
 ) -> None:
     """What killed workers did is done by others in the same run. What is complete when the command is killed stays."""
-    call = [sys.executable, "-m", "imse", "corpus", many, tmp_path, "--weights", small_weights, "--engine", "native"]
+    call: list[str | Path] = [sys.executable, "-m", "imse", "corpus", many, tmp_path, "--weights", small_weights]
     with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         wait_for(lambda: len(done(tmp_path)) >= 2)
         workers = processes_of(first.pid, "ray::MapBatches")
