@@ -16,6 +16,7 @@ _EXTRAS = {
     "pyroomacoustics": "train",
     "pystoi": "eval",
     "ray": "corpus",
+    "sounddevice": "live",
     "speechmos": "eval",
     "tensorboard": "train",
     "tomli": "train",
