@@ -19,6 +19,7 @@ from making import make
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "wasm"
+WEB = ROOT / "src" / "imse" / "web"
 WEIGHTS = find("small", ".safetensors")
 
 pytestmark = [
@@ -38,7 +39,7 @@ def node(script: str, signal: Floats, *arguments: str | Path) -> subprocess.Comp
     """Run a script that has `imse`, `weights` and `noisy`, and writes what it gives `write`."""
     module = f"""
     import {{ readFileSync, writeFileSync }} from 'node:fs'
-    import {{ Imse }} from '{EXAMPLE.as_uri()}/imse.mjs'
+    import {{ Imse }} from '{WEB.as_uri()}/engine.js'
     const [library, weights] = process.argv.slice(1).map((path) => readFileSync(path))
     const noisy = new Float32Array(new Uint8Array(readFileSync(0)).buffer)
     const write = (samples) => writeFileSync(1, new Uint8Array(samples.buffer))
@@ -94,7 +95,7 @@ def test_streams(library: Path, recording: Floats) -> None:
         ("imse.open(weights).enhance(new Float32Array([NaN]))", "NaN or infinite samples"),
         ("imse.open(weights).enhance(noisy, -1)", "the attenuation limit must be at least 0"),
         ("imse.open(weights).stream(48000, 5)", "the lowest latency is 72 ms"),
-        ("imse.open(weights).stream(0, 500)", "a stream needs a sample rate of 8000 to 192000 Hz"),
+        ("imse.open(weights).stream(0, 500)", "the sample rate must be 8000 to 192000 Hz"),
     ],
 )
 def test_errors(script: str, message: str, library: Path, recording: Floats) -> None:
