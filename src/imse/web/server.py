@@ -75,13 +75,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds, of a connection on which nothing comes
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         if path := self._find():
             content = path.read_bytes()
             self._begin(path, len(content))
             self.wfile.write(content)
 
-    def do_HEAD(self) -> None:  # noqa: N802 - http.server's name
+    def do_HEAD(self) -> None:
         if path := self._find():
             self._begin(path, path.stat().st_size)
 
