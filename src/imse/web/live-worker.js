@@ -11,14 +11,14 @@ const CHOICES_MS = [
 ]
 const ADMITTED_LOAD = 0.7 // at the beginning: other programs want their share
 const HIGHEST_LOAD = 0.9 // afterwards
-const MEASURED_STEPS = 6 // the browser still compiles during the first ones
-const REPORT_SECONDS = 0.5
+const MEASURED_STEPS = 5 // at most; the browser still compiles during the first ones
+const REPORT_SECONDS = 1 // whole steps of all choices
 const MARGIN_SECONDS = 0.01 // for messages
 const BLOCK_SAMPLES = 512 // of live-worklet.js
 
 let options, network, choice, stepSeconds, stream
 let fed = 0 // samples
-const since = { samples: 0, busySeconds: 0 } // the last report
+const since = { samples: 0, busySeconds: 0, underRuns: 0 } // the last report
 
 onmessage = async ({ data }) => {
   await reporting(async () => {
@@ -45,14 +45,16 @@ function open(i) {
   return network.streamOf({ sampleRate: options.sampleRate, window, hop, lookAhead, fade }, options.attenuationLimitDb)
 }
 
-/** The share of this thread that a stream takes. */
+/** The share of this thread that a stream takes; `stepSeconds` becomes what its steps take. */
 function measure(i) {
   const hopSeconds = CHOICES_MS[i][1] / 1000
   const noise = Float32Array.from({ length: hopSeconds * options.sampleRate }, () => 0.1 * (Math.random() - 0.5))
   const stream = open(i)
-  const seconds = Array.from({ length: MEASURED_STEPS }, () => timed(() => stream.feed(noise)).seconds)
+  stream.feed(noise) // a step may need more than a hop at first
+  stepSeconds = Infinity
+  for (let steps = 0; steps < MEASURED_STEPS && stepSeconds > ADMITTED_LOAD * hopSeconds; steps++)
+    stepSeconds = Math.min(stepSeconds, timed(() => stream.feed(noise)).seconds)
   stream.close()
-  stepSeconds = Math.min(...seconds.slice(1)) // at first it may take more than a hop for a step
   return stepSeconds / hopSeconds
 }
 
@@ -87,7 +89,8 @@ function hear({ start, samples, delay, underRuns }) {
 
 function report(delay, underRuns) {
   const load = (since.busySeconds * options.sampleRate) / since.samples
-  since.samples = since.busySeconds = 0
+  const gap = underRuns > since.underRuns
+  Object.assign(since, { samples: 0, busySeconds: 0, underRuns })
   postMessage({ load, underRuns, latencySeconds: delay / options.sampleRate, tooSlow: load > 1 })
-  if (load > HIGHEST_LOAD && choice + 1 < CHOICES_MS.length) begin(choice + 1, fed)
+  if (gap && load > HIGHEST_LOAD && choice + 1 < CHOICES_MS.length) begin(choice + 1, fed)
 }

@@ -20,7 +20,7 @@ export class Live {
    * @param {ArrayBuffer} options.weights content of a .safetensors file
    * @param {number} options.attenuationLimitDb the most by which noise is turned down
    * @param {boolean} options.audible whether the result is played
-   * @param {(status: object) => void} options.report gets, twice a second, `load` (share of a processor),
+   * @param {(status: object) => void} options.report gets, every second, `load` (share of a processor),
    *   `latencySeconds` from microphone to loudspeaker, `underRuns` (how often sound was late) and `tooSlow`
    * @param {(error: Error) => void} options.fail when it has ended by itself
    * @throws {Error} with a text for the user
