@@ -59,6 +59,7 @@ class LiveProcessor extends AudioWorkletProcessor {
   #receive({ read, begin, delay, samples }) {
     this.#read = read
     if (begin !== undefined) {
+      if (!this.#silent) this.#underRuns++ // what was being played ends here
       this.#begin = this.#end = begin
       this.#delay = delay
       this.#waited = 0
