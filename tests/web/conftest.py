@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import soxr
 
-from browser import Browser, launched
+from browsers import Browser, launched
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 
 WEB = Path(__file__).resolve().parents[2] / "src" / "imse" / "web"
