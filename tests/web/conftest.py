@@ -18,6 +18,11 @@ import soxr
 from browsers import Browser, launched
 from imse.signal.spectrum import SAMPLE_RATE, Floats
 
+Visit = Callable[..., playwright.Page]
+
+TIMEOUT_MS = 20_000  # of what takes a second on an idle machine
+playwright.expect.set_options(timeout=TIMEOUT_MS)
+
 WEB = Path(__file__).resolve().parents[2] / "src" / "imse" / "web"
 
 
@@ -35,6 +40,8 @@ class Site:
     """
 
     def __init__(self, root: Path) -> None:
+        if not (WEB / "imse.wasm").is_file():
+            pytest.skip("needs the page with its imse.wasm")
         self.folder = root / "some" / "path"
         shutil.copytree(WEB, self.folder)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(root)))
@@ -65,13 +72,18 @@ def chromium(tmp_path_factory: pytest.TempPathFactory, recording: Floats) -> Ite
 
 
 @pytest.fixture
-def visit(chromium: playwright.Browser) -> Iterator[Callable[..., playwright.Page]]:
-    """Open a page as a new visitor. At the end: nothing was asked of another origin, and nothing went wrong unseen."""
+def visit(chromium: playwright.Browser) -> Iterator[Visit]:
+    """Open a page as a new visitor, with a script that runs before its own.
+
+    At the end, nothing was asked of another origin, and nothing went wrong unseen.
+    """
     visitors: list[Browser] = []
 
-    def open_page(url: str, **options: Any) -> playwright.Page:
+    def open_page(url: str, script: Path | None = None, **options: Any) -> playwright.Page:
         context = chromium.new_context(**options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(TIMEOUT_MS)
+        if script:
+            context.add_init_script(path=script)
         visitors.append(Browser(context.new_page()))
         visitors[-1].page.goto(url)
         return visitors[-1].page
