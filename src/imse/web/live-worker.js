@@ -71,7 +71,7 @@ function begin(i, start) {
   stream = open(i)
   choice = i
   fed = start
-  const margin = (1.5 * stepSeconds + MARGIN_SECONDS + options.bufferSeconds) * options.sampleRate
+  const margin = (1.25 * stepSeconds + MARGIN_SECONDS + options.bufferSeconds) * options.sampleRate
   const delay = stream.latency + BLOCK_SAMPLES + Math.ceil(margin)
   options.port.postMessage({ read: start, begin: start, delay, samples: new Float32Array() })
 }
