@@ -2,8 +2,9 @@
 
 const CACHE = 'imse'
 const FILES = [
-  './', 'containers.js', 'decode.js', 'dishes.flac', 'engine.js', 'icon.svg', 'imse.wasm', 'manifest.webmanifest',
-  'page.css', 'page.js', 'player.js', 'pool.js', 'recorder.js', 'recording.js', 'settings.js', 'spectrogram.js', 'view.js', 'wav.js',
+  './', 'containers.js', 'decode.js', 'dishes.flac', 'engine.js', 'icon.svg', 'imse.wasm', 'live-panel.js',
+  'live-worker.js', 'live-worklet.js', 'live.js', 'manifest.webmanifest', 'page.css', 'page.js', 'player.js',
+  'pool.js', 'recorder.js', 'recording.js', 'settings.js', 'spectrogram.js', 'view.js', 'wav.js',
   'weights/NOTICE.txt', 'weights/default.safetensors', 'weights/small.safetensors', 'worker.js',
 ]
 
