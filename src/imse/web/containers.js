@@ -15,7 +15,7 @@ const MPEG_RATES = { 3: [44100, 48000, 32000], 2: [22050, 24000, 16000], 0: [110
 export async function readHeader(file) {
   let head = await bytesOf(file, 0, HEAD_BYTES)
   if (ascii(head, 0, 3) === 'ID3') {
-    const tags = [6, 7, 8, 9].reduce((size, at) => size * 128 + head[at], 10)
+    const tags = 10 + [6, 7, 8, 9].reduce((size, at) => size * 128 + head[at], 0)
     head = await bytesOf(file, tags, HEAD_BYTES)
   }
   if (ascii(head, 0, 4) === 'fLaC') return flac(head, 8)
