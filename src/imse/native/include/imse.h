@@ -142,8 +142,8 @@ typedef struct imse_part {
   size_t start, stop, begin, end, fade;
 } imse_part;
 IMSE_API size_t imse_parts(int sample_rate, size_t samples) IMSE_NOEXCEPT; /* 0 where out of range */
-IMSE_API int imse_find_part(int sample_rate, size_t samples, size_t i, imse_part* part, imse_error* error)
-    IMSE_NOEXCEPT;
+IMSE_API int imse_find_part(int sample_rate, size_t samples, size_t i, imse_part* part,
+                            imse_error* error) IMSE_NOEXCEPT;
 
 /* noisy     [stop - start]
  * enhanced  [end - begin] */

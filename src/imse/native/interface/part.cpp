@@ -87,7 +87,8 @@ std::vector<float> at_rate(const Clocks& clocks, Resampler& resampler, const std
 
 size_t count_parts(int sample_rate, size_t samples) {
   check_rate(sample_rate);
-  if (static_cast<std::uint64_t>(samples) > MOST_SAMPLES) throw Error(IMSE_INVALID_ARGUMENT, "a recording that is too long");
+  if (static_cast<std::uint64_t>(samples) > MOST_SAMPLES)
+    throw Error(IMSE_INVALID_ARGUMENT, "a recording that is too long");
   return count_segments(narrow_samples(sample_rate, samples));
 }
 
