@@ -105,7 +105,8 @@ async function process(view) {
     view.signal.throwIfAborted()
     view.read()
     const { weights } = settings
-    const [{ imse }, workers, original] = await Promise.all([library(), openPool(weights), openRecording(view.file)])
+    const reading = openRecording(view.file, view.signal, (seconds) => view.read(seconds))
+    const [{ imse }, workers, original] = await Promise.all([library(), openPool(weights), reading])
     view.signal.throwIfAborted()
     view.begin(original)
     announce(`Cleaning ${name}.`)

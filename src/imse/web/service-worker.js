@@ -3,7 +3,7 @@
 const CACHE = 'imse'
 const FILES = [
   './', 'containers.js', 'decode.js', 'dishes.flac', 'engine.js', 'icon.svg', 'imse.wasm', 'live-panel.js',
-  'live-worker.js', 'live-worklet.js', 'live.js', 'manifest.webmanifest', 'page.css', 'page.js', 'player.js',
+  'live-worker.js', 'live-worklet.js', 'live.js', 'manifest.webmanifest', 'packets.js', 'page.css', 'page.js', 'player.js',
   'pool.js', 'recorder.js', 'recording.js', 'settings.js', 'spectrogram.js', 'view.js', 'wav.js',
   'weights/NOTICE.txt', 'weights/default.safetensors', 'weights/small.safetensors', 'worker.js',
 ]

@@ -58,8 +58,9 @@ export class View {
     this.#state('Waiting', 0)
   }
 
-  read() {
-    this.#state('Reading', 0)
+  /** @param {number} seconds that are decoded */
+  read(seconds = 0) {
+    this.#state(seconds ? `Reading: ${clock(seconds)}` : 'Reading', 0)
   }
 
   /** @param source what `openRecording` returns */

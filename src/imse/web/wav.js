@@ -133,6 +133,11 @@ export class WavWriter {
     Object.assign(this, { sampleRate, channels, encoding })
   }
 
+  /** How many there are of each channel. */
+  get samples() {
+    return this.#bytes / (ENCODINGS[this.encoding].bytes * this.channels)
+  }
+
   /** @param {Float32Array[]} channels */
   add(channels) {
     const interleaved = new Float32Array(channels.length * channels[0].length)
