@@ -10,7 +10,7 @@ const UNKNOWN_RATE = 48000
 const LONG_BYTES = 1 << 28 // of what is decoded
 const MOST_DECODED_BYTES = 1.6e9 // at once, in the memory of one page
 const MOST_FILE_BYTES = 2 ** 31 - 1
-const MOST_QUEUED = 64 // packets
+const MOST_QUEUED = 256 // packets, with a pause until a quarter of them are left
 
 /** What is wrong with a file, in words for whoever chose it. */
 export class RecordingError extends Error {}
@@ -121,7 +121,8 @@ async function decodePackets({ config, startSeconds, seconds, read }, signal, on
       if (failure) break
       decoder.decode(new EncodedAudioChunk({ type: 'key', timestamp: count++, data }))
       if (decoder.decodeQueueSize >= MOST_QUEUED) {
-        await new Promise((resolve) => (decoder.ondequeue = wake = resolve))
+        while (!failure && decoder.decodeQueueSize > MOST_QUEUED / 4)
+          await new Promise((resolve) => (decoder.ondequeue = wake = resolve))
         if (writer) onProgress(writer.samples / writer.sampleRate)
       }
     }
