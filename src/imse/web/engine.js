@@ -21,6 +21,7 @@ const SETTINGS_BYTES = 24
 const PART_BYTES = 20
 const STATUS_BYTES = 4 // in front of the text of an error
 const FLOAT_BYTES = 4
+const SAMPLES_PER_MS = 16
 
 export class Imse {
   /** @param {BufferSource | WebAssembly.Module} source imse.wasm, as bytes or compiled */
@@ -155,11 +156,26 @@ class Network {
     const { imse } = this
     return imse.withMemory([SETTINGS_BYTES, ERROR_BYTES], (settings, error) => {
       if (imse.exports.imse_stream_settings_for(latencyMs, sampleRate, settings, error)) throw imse.error(error)
-      imse.floats(settings, SETTINGS_BYTES / FLOAT_BYTES)[5] = attenuationLimitDb
-      const address = imse.exports.imse_stream_open(this.address, settings, error)
-      if (!address) throw imse.error(error)
-      return new Stream(imse, address)
+      return this.#openStream(settings, attenuationLimitDb, error)
     })
+  }
+
+  /** A stream of given settings: `sampleRate` in Hz; `window`, `hop`, `lookAhead` and `fade` in milliseconds. */
+  streamOf({ sampleRate, window, hop, lookAhead, fade }, attenuationLimitDb = Infinity) {
+    const { imse } = this
+    return imse.withMemory([SETTINGS_BYTES, ERROR_BYTES], (settings, error) => {
+      const samples = [window, hop, lookAhead, fade].map((ms) => SAMPLES_PER_MS * ms)
+      new Int32Array(imse.exports.memory.buffer, settings, 5).set([sampleRate, ...samples])
+      return this.#openStream(settings, attenuationLimitDb, error)
+    })
+  }
+
+  #openStream(settings, attenuationLimitDb, error) {
+    const { imse } = this
+    imse.floats(settings, SETTINGS_BYTES / FLOAT_BYTES)[5] = attenuationLimitDb
+    const address = imse.exports.imse_stream_open(this.address, settings, error)
+    if (!address) throw imse.error(error)
+    return new Stream(imse, address)
   }
 
   close() {

@@ -115,7 +115,7 @@ async function process(view) {
     announce(`${name} is clean.`)
   } catch (error) {
     if (!(error instanceof RecordingError) && error.name !== 'AbortError') console.error(error)
-    view.fail(explain(error))
+    view.fail(explain(error), error.name === 'AbortError')
     announce(`${name}: ${explain(error)}`)
   }
 }
@@ -124,6 +124,7 @@ function explain(error) {
   if (error.name === 'NotReadableError' || error.name === 'NotFoundError')
     return 'The file was moved or changed since it was chosen.'
   if (error instanceof RangeError || /memory/i.test(error.message)) return 'There is not enough memory for it in this browser.'
+  if (/NaN/.test(error.message)) return 'It has samples that are not numbers. Did the program that wrote it fail?'
   return error.message
 }
 

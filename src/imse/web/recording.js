@@ -24,6 +24,11 @@ export async function enhance(source, imse, pool, columns, signal, onPart) {
     const result = await pool.run(job, noisy.map((channel) => channel.buffer), signal)
     return { part, ...result }
   }
+  const aborted = new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  aborted.catch(() => {}) // it is thrown by the race below
   const joiner = new Joiner()
   const writer = new WavWriter(sampleRate, channels, encoding)
   const running = []
@@ -35,8 +40,7 @@ export async function enhance(source, imse, pool, columns, signal, onPart) {
       promise.catch(() => {}) // it is thrown when it is its turn, if no other is before
       running.push(promise)
     }
-    const { part, enhanced, before, after } = await running.shift()
-    signal.throwIfAborted()
+    const { part, enhanced, before, after } = await Promise.race([running.shift(), aborted])
     const held = i + 1 < count ? imse.part(sampleRate, samples, i + 1).fade : 0
     writer.add(joiner.add(enhanced, part.fade, held))
     onPart({ share: (i + 1) / count, before, after })

@@ -94,8 +94,11 @@ export class View {
     this.#tick()
   }
 
-  fail(message) {
-    this.#find('article > .failure').textContent = message
+  /** @param {boolean} isCalm it was the user's wish */
+  fail(message, isCalm = false) {
+    const failure = this.#find('article > .failure')
+    failure.textContent = message
+    failure.classList.toggle('calm', isCalm)
     this.#show({ failure: true, done: true })
     this.#find('.download').hidden = true
     this.#offerAgain('Try again')
@@ -167,7 +170,7 @@ export class View {
     const isBefore = this.#radios.find((radio) => radio.checked).value === 'before'
     this.#player.shares = isBefore ? [1, 0] : [kept, 1 - kept]
     const { weights } = this.#settings
-    this.#offerAgain(weights === this.#result.weights ? '' : `Clean again: ${this.#settings.weightsTitle(weights)}`)
+    this.#offerAgain(weights === this.#result.weights ? '' : `Clean again: ${this.#settings.weightsTitle(weights).toLowerCase()}`)
     if (kept === 0 && this.#urlKept !== 0) this.#offer(this.#result.blob, kept)
   }
 
