@@ -23,7 +23,9 @@ def speech_like(seconds: float) -> Floats:
     return np.where(spoken, noise, 1e-4)[:, None].astype(np.float32)
 
 
-def played(sound: Floats, lag: int, latency: int, input_ppm: float = 0, stall: range = range(0)) -> tuple[Floats, Playout]:
+def played(
+    sound: Floats, lag: int, latency: int, input_ppm: float = 0, stall: range = range(0)
+) -> tuple[Floats, Playout]:
     """All that an output device plays, of sound whose blocks are ready `latency` after they were captured.
 
     Args:
