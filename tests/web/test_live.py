@@ -16,7 +16,7 @@ from imse import Stream
 from imse.signal.spectrum import Floats
 from web.conftest import Site, Visit
 
-RECORDER = Path(__file__).parent / "recorder.js"
+RECORDER = Path(__file__).parent / "tap.js"
 SECONDS = 5
 QUANTUM = 128
 

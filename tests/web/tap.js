@@ -22,7 +22,7 @@ if (globalThis.registerProcessor) {
   const addModule = AudioWorklet.prototype.addModule
   let microphone
   AudioWorklet.prototype.addModule = async function (...module) {
-    await addModule.call(this, 'recorder.js')
+    await addModule.call(this, 'tap.js')
     return addModule.call(this, ...module)
   }
   AudioNode.prototype.connect = function (target, ...rest) {
