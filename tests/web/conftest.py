@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,13 +16,12 @@ import soxr
 
 from browsers import Browser, launched
 from imse.signal.spectrum import SAMPLE_RATE, Floats
+from imse.web import publish
 
 Visit = Callable[..., playwright.Page]
 
 TIMEOUT_MS = 20_000  # of what takes a second on an idle machine
 playwright.expect.set_options(timeout=TIMEOUT_MS)
-
-WEB = Path(__file__).resolve().parents[2] / "src" / "imse" / "web"
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -40,10 +38,8 @@ class Site:
     """
 
     def __init__(self, root: Path) -> None:
-        if not (WEB / "imse.wasm").is_file():
-            pytest.skip("needs the page with its imse.wasm")
         self.folder = root / "some" / "path"
-        shutil.copytree(WEB, self.folder)
+        publish(self.folder)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(root)))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/some/path/"
