@@ -10,7 +10,7 @@
 namespace imse {
 namespace {
 
-constexpr int LOWEST_RATE = 8000, HIGHEST_RATE = 192000, MAX_WINDOW = 1 << 20;
+constexpr int MAX_WINDOW = 1 << 20;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
 
 // From the shortest latency on: window, hop, look-ahead and fade in milliseconds.
@@ -19,11 +19,6 @@ constexpr int CHOICES[][4] = {
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
-}
-
-void check_rate(int sample_rate) {
-  expect(sample_rate >= LOWEST_RATE && sample_rate <= HIGHEST_RATE,
-         "a sample rate of " + std::to_string(LOWEST_RATE) + " to " + std::to_string(HIGHEST_RATE) + " Hz");
 }
 
 const imse_stream_settings& checked(const imse_stream_settings& settings) {
