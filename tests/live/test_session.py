@@ -80,7 +80,7 @@ def test_samples_that_are_no_numbers_count_as_silence(wish: Wish, recording: Flo
 
 def test_a_machine_too_slow_begins_with_something_cheaper(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
     """First the small network, then longer latencies, and in the end the sound as it comes."""
-    loads = iter([2.0, 1.5, 0.4])
+    loads = iter([*[2.0] * 3, *[1.5] * 3, 2.0, 0.4])
     monkeypatch.setattr(session, "cost_of", lambda *_: (next(loads), 0.03))
     one = Session(wish)
     first, second = one.events()
