@@ -23,13 +23,11 @@ size_t count_segments(size_t samples) {
 Segment segment_at(size_t samples, size_t i) {
   const size_t count = std::max<size_t>(1, count_segments(samples));
   const size_t length = std::max(SEGMENT, divided_up(samples + (count - 1) * SEGMENT_OVERLAP, count));
-  // n * (samples - length) / (count - 1), of which the product may need more bits than there are.
-  const auto start = [&](std::uint64_t n) {
-    if (n == 0) return size_t{0};
-    const std::uint64_t whole = (samples - length) / (count - 1), rest = (samples - length) % (count - 1);
-    return static_cast<size_t>(n * whole + n * rest / (count - 1));
-  };
   if (i == 0) return {0, length, 0};
+  // Starts are n * (samples - length) / gaps, of which the product may need more bits than there are.
+  const std::uint64_t gaps = std::max<size_t>(count, 2) - 1;
+  const std::uint64_t whole = (samples - length) / gaps, rest = (samples - length) % gaps;
+  const auto start = [&](std::uint64_t n) { return static_cast<size_t>(n * whole + n * rest / gaps); };
   return {start(i), length, (start(i) + start(i - 1) + length) / 2 - IMSE_FADE / 2};
 }
 
