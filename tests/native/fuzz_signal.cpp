@@ -101,7 +101,7 @@ void spectrum(FuzzedDataProvider& input) {
 
 // Segments begin and end within a recording that is as long as one of them, and each is used from some point on.
 void segments(FuzzedDataProvider& input) {
-  const auto samples = input.ConsumeIntegral<size_t>();
+  const auto samples = input.ConsumeIntegral<size_t>() >> 16;  // no address space holds more
   const size_t count = imse_segments(samples), i = input.ConsumeIntegral<size_t>();
   size_t start = 0, length = 0, begin = 0;
   const bool there = imse_segment(samples, i, &start, &length, &begin) == IMSE_OK;
@@ -113,11 +113,37 @@ void segments(FuzzedDataProvider& input) {
   expect(begin >= start && begin - start < length, "a segment that is not used");
 }
 
+int rate_of(FuzzedDataProvider& input) {
+  return input.ConsumeBool() ? input.PickValueInArray({8000, 11025, 16000, 22050, 44100, 48000, 192000})
+                             : input.ConsumeIntegral<int>();
+}
+
+// Parts of short recordings are enhanced; of those of any length it is known where they are.
+void part(FuzzedDataProvider& input) {
+  const int rate = rate_of(input);
+  const Floats noisy = samples_of(input, input.ConsumeIntegralInRange<size_t>(0, LONGEST));
+  const size_t samples = input.ConsumeBool() ? noisy.size() : input.ConsumeIntegral<size_t>();
+  const size_t count = imse_parts(rate, samples), i = input.ConsumeIntegralInRange<size_t>(0, count);
+  imse_part part{};
+  imse_error error{};
+  const bool there = done(imse_find_part(rate, samples, i, &part, &error), error);
+  expect(there == (i < count), "a part that is not there");
+  if (!there) return;
+  expect(
+      part.start <= part.begin && part.begin + part.fade <= part.end && part.end <= part.stop && part.stop <= samples,
+      "a part that gives what it does not know");
+  if (part.stop > noisy.size()) return;
+  Floats enhanced(part.end - part.begin);
+  const auto limit = input.ConsumeBool() ? INFINITY : input.ConsumeFloatingPoint<float>();
+  if (done(imse_enhance_part(network(), rate, samples, i, noisy.data() + part.start, limit, enhanced.data(), &error),
+           error))
+    expect_finite(enhanced);
+}
+
 imse_stream_settings settings_of(FuzzedDataProvider& input) {
   imse_stream_settings settings{};
   imse_error error{};
-  const int rate = input.ConsumeBool() ? input.PickValueInArray({8000, 11025, 16000, 22050, 44100, 48000, 192000})
-                                       : input.ConsumeIntegral<int>();
+  const int rate = rate_of(input);
   if (input.ConsumeBool()) {
     done(imse_stream_settings_for(input.ConsumeFloatingPoint<double>(), rate, &settings, &error), error);
     if (input.ConsumeBool()) return settings;
@@ -164,7 +190,7 @@ void stream(FuzzedDataProvider& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, size_t size) {
   FuzzedDataProvider input(bytes, size);
-  constexpr void (*FUNCTIONS[])(FuzzedDataProvider&) = {recording, segment, waveform, spectrum, segments, stream};
+  constexpr void (*FUNCTIONS[])(FuzzedDataProvider&) = {recording, segment, part, waveform, spectrum, segments, stream};
   FUNCTIONS[input.ConsumeIntegralInRange<size_t>(0, std::size(FUNCTIONS) - 1)](input);
   return 0;
 }

@@ -66,7 +66,7 @@ def write_seeds(target: str, weights: Path, folder: Path) -> None:
     """The inputs to start from."""
     folder.mkdir(exist_ok=True)
     if target == "signal":
-        for function in range(6):  # which one is the last byte, see FuzzedDataProvider
+        for function in range(7):  # which one is the last byte, see FuzzedDataProvider
             (folder / f"seed-{function}").write_bytes(bytes(range(64)) + bytes([function]))
         return
     content = weights.read_bytes()

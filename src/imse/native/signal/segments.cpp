@@ -23,9 +23,11 @@ size_t count_segments(size_t samples) {
 Segment segment_at(size_t samples, size_t i) {
   const size_t count = std::max<size_t>(1, count_segments(samples));
   const size_t length = std::max(SEGMENT, divided_up(samples + (count - 1) * SEGMENT_OVERLAP, count));
-  // The product needs more bits than a size may have.
-  const auto start = [&](std::uint64_t n) { return n ? static_cast<size_t>(n * (samples - length) / (count - 1)) : 0; };
   if (i == 0) return {0, length, 0};
+  // Starts are n * (samples - length) / gaps, of which the product may need more bits than there are.
+  const std::uint64_t gaps = std::max<size_t>(count, 2) - 1;
+  const std::uint64_t whole = (samples - length) / gaps, rest = (samples - length) % gaps;
+  const auto start = [&](std::uint64_t n) { return static_cast<size_t>(n * whole + n * rest / gaps); };
   return {start(i), length, (start(i) + start(i - 1) + length) / 2 - IMSE_FADE / 2};
 }
 
