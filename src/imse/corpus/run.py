@@ -89,7 +89,7 @@ def run(
     there = names_below(job.output)
     units = planned.units if limit is None else sorted(planned.units, key=lambda unit: unit.inside)[:limit]
     pending = [unit for unit in units if unit.inside not in there]
-    outcome = Outcome(complete=len(units) - len(pending))
+    outcome = Outcome(complete=len(units) - len(pending), errors=list(planned.errors))
     for unit in units:
         if unit.inside in there and f"{REPORTS}/{unit.inside}.json" in there:
             outcome.errors += stored_report(job.output, unit.inside).errors
