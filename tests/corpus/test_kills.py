@@ -84,9 +84,8 @@ def test_workers_and_then_the_command(
     call: list[str | Path] = [sys.executable, "-m", "imse", "corpus", many, tmp_path, "--weights", small_weights]
     with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         wait_for(lambda: len(done(tmp_path)) >= 2)
-        workers = processes_of(first.pid, "ray::MapBatches")
-        assert workers
-        for worker in workers:
+        wait_for(lambda: processes_of(first.pid, "ray::MapBatches"))
+        for worker in processes_of(first.pid, "ray::MapBatches"):
             os.kill(worker, signal.SIGKILL)
         wait_for(lambda: len(done(tmp_path)) >= 5)
         raylets = processes_of(first.pid, "raylet")

@@ -21,7 +21,7 @@ from imse.corpus.plan import Plan, check_settings
 from imse.corpus.storage import Found, names_below
 from imse.corpus.summary import write_errors, write_scores
 from imse.corpus.work import PARQUET, REPORTS, TAR, UNIT, Attempts, Job, run_batch, stored_report
-from imse.errors import ImseError
+from imse.errors import ImseError, describe
 from imse.processors import processors
 
 _MOST_UNITS = 256  # in a batch
@@ -138,7 +138,14 @@ def _results(batches: Sequence[Sequence[Found]], job: Job, resources: Resources)
                     raise NoRoomError(f"{report.errors[-1][1]}; the same command goes on when there is room")
                 yield report, row["done"]
     except ray.exceptions.RayError as error:
-        raise ImseError(f"a worker failed: {str(error).strip().splitlines()[-1]}") from error
+        raise ImseError(f"a worker failed: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong in a worker, below all that Ray wraps it in."""
+    while isinstance(inner := getattr(error, "cause", None) or error.__cause__, BaseException):
+        error = inner
+    return describe(error)
 
 
 def _batches(units: Sequence[Found], workers: int) -> list[list[Found]]:

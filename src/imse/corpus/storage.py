@@ -178,8 +178,13 @@ def _partial_name(path: PurePath) -> str:
 def _opened(address: str) -> tuple[Any, str]:
     if address.startswith("/"):
         return fsspec.filesystem("file"), address
+    protocol, _, rest = address.partition("://")
     try:
-        fs, path = url_to_fs(address)
+        if rest and "::" not in protocol:  # it may be in the name of a file, which `url_to_fs` would take for a chain
+            kind = fsspec.get_filesystem_class(protocol)
+            fs, path = kind(**kind._get_kwargs_from_urls(address)), kind._strip_protocol(address)
+        else:
+            fs, path = url_to_fs(address)
     except (ImportError, ValueError) as error:  # a storage whose package is missing, or that nobody knows
         raise ImseError(f"{address}: {' '.join(str(error).split())}") from error
     assert isinstance(fs, fsspec.AbstractFileSystem)
