@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from imse.corpus.plan import Plan, check_settings
 from imse.corpus.storage import Found, names_below
 from imse.corpus.summary import write_errors, write_scores
 from imse.corpus.work import PARQUET, REPORTS, TAR, UNIT, Attempts, Job, run_batch, stored_report
-from imse.errors import ImseError, describe
+from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 
 _MOST_UNITS = 256  # in a batch
@@ -142,10 +143,9 @@ def _results(batches: Sequence[Sequence[Found]], job: Job, resources: Resources)
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong in a worker, below all that Ray wraps it in."""
-    while isinstance(inner := getattr(error, "cause", None) or error.__cause__, BaseException):
-        error = inner
-    return describe(error)
+    """What went wrong in a worker: in the text of Ray's error, it comes first, before all that it is wrapped in."""
+    found = re.search(r"^\w[\w.]*(?:Error|Exception): .+$", str(error), re.MULTILINE)
+    return printable(found[0]) if found else describe(error)
 
 
 def _batches(units: Sequence[Found], workers: int) -> list[list[Found]]:

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from corpus.conftest import Run
-from corpus.material import Corpus, rows
+from corpora.conftest import Run
+from corpora.material import Corpus, rows
 from imse import Enhancer
 from imse.corpus.cleaner import SCORES
 from imse.corpus.plan import plan

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from corpus.material import Corpus
+from corpora.material import Corpus
 
 if TYPE_CHECKING:
     from imse.corpus.run import Outcome

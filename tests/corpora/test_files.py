@@ -12,8 +12,8 @@ import pytest
 import ray
 import soundfile
 
-from corpus.conftest import Run
-from corpus.material import Corpus, contents, rows
+from corpora.conftest import Run
+from corpora.material import Corpus, contents, rows
 from imse import Enhancer
 from imse.corpus.cleaner import SCORES, Settings
 from imse.corpus.plan import plan

@@ -16,7 +16,7 @@ import ray
 import soundfile
 from numpy.typing import NDArray
 
-from corpus.material import contents, rows
+from corpora.material import contents, rows
 from imse import Enhancer
 from imse.corpus.cleaner import Settings
 from imse.corpus.plan import plan
