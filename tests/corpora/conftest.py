@@ -95,7 +95,7 @@ def corpus(recording: NDArray[np.float32], tmp_path_factory: pytest.TempPathFact
     (folder / "ben").mkdir()
     soundfile.write(folder / "a.wav", recording[:16_000], 16_000)
     soundfile.write(folder / "anna" / "b.flac", recording[:24_000], 48_000)
-    soundfile.write(folder / "anna" / "one" / "c d #1.ogg", recording[:16_000], 16_000)
+    soundfile.write(folder / "anna" / "one" / "c::d #[1]?.ogg", recording[:16_000], 16_000)
     soundfile.write(folder / "ben" / "stereo.wav", recording[:32_000].reshape(-1, 2), 44_100, subtype="PCM_24")
     soundfile.write(folder / "ben" / "nothing in it.wav", recording[:0], 16_000)
     soundfile.write(folder / "ben" / "long.wav", np.tile(recording, 4), 16_000)

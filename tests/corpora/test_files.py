@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -83,8 +85,8 @@ def test_what_a_killed_run_leaves_behind_is_no_output(
 def test_scores(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
     clean(corpus.folder / "anna", tmp_path, score=True)
     table = {row["path"]: row for row in rows(tmp_path / "scores.parquet")}
-    assert table.keys() == {"b.flac", "one/c d #1.ogg"}
-    assert all(1 <= table["one/c d #1.ogg"][name] <= 5 for name in SCORES if name.startswith("dnsmos"))
+    assert table.keys() == {"b.flac", "one/c::d #[1]?.ogg"}
+    assert all(1 <= table["one/c::d #[1]?.ogg"][name] <= 5 for name in SCORES if name.startswith("dnsmos"))
     (tmp_path / "b.flac").unlink()
     clean(corpus.folder / "anna", tmp_path, score=True)
     assert {row["path"]: row for row in rows(tmp_path / "scores.parquet")} == table
@@ -103,6 +105,21 @@ def test_an_output_inside_the_input_is_no_input(clean: Run, corpus: Corpus, tmp_
         outcome = clean(tmp_path, tmp_path / "clean")
         assert outcome.done + outcome.complete == 2
     assert {path.name for path in (tmp_path / "clean" / "anna").iterdir()} == {"b.flac", "one"}
+
+
+def test_odd_names_and_links(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
+    """A name that is not UTF-8 stops nothing; a link to a folder is followed; one that leads nowhere is an error."""
+    folder = tmp_path / "in [1]*"
+    folder.mkdir()
+    (folder / "anna").symlink_to(corpus.folder / "anna")
+    (folder / "lost.wav").symlink_to("nowhere.wav")
+    with contextlib.suppress(OSError):  # some file systems refuse
+        shutil.copy(corpus.folder / "a.wav", folder / os.fsdecode(b"caf\xe9.wav"))
+    outcome = clean(folder, tmp_path / "out")
+    assert set(audio(tmp_path / "out")) == {"anna/b.flac", "anna/one/c::d #[1]?.ogg"}
+    reasons = {path.rpartition("/")[2]: reason for path, reason in outcome.errors}
+    assert reasons.pop("lost.wav") == "no such file or directory"
+    assert set(reasons.values()) <= {"the name is not UTF-8"}
 
 
 @pytest.mark.parametrize("pattern", ["anna/*.flac", "**/*.flac"])

@@ -17,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from corpora.material import contents, rows
+from descendants import descendants
 from imse import Enhancer
 from imse.corpus.cleaner import Settings
 from imse.corpus.plan import plan
@@ -51,25 +52,6 @@ def done(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("[!.]*.flac")}
 
 
-def processes_of(ancestor: int, title: str) -> list[int]:
-    """Processes started by another one, itself or through others, whose title begins with some text."""
-    parents, titles = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                titles[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except (OSError, ValueError):
-                continue
-
-    def descends(process: int) -> bool:
-        while process in parents and process != ancestor:
-            process = parents[process]
-        return process == ancestor
-
-    return [process for process, text in titles.items() if title in text and descends(process)]
-
-
 def wait_for(condition: Callable[[], object]) -> None:
     until = time.monotonic() + 120
     while not condition():
@@ -84,12 +66,11 @@ def test_workers_and_then_the_command(
     call: list[str | Path] = [sys.executable, "-m", "imse", "corpus", many, tmp_path, "--weights", small_weights]
     with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         wait_for(lambda: len(done(tmp_path)) >= 2)
-        workers = processes_of(first.pid, "ray::MapBatches")
-        assert workers
-        for worker in workers:
+        wait_for(lambda: descendants(first.pid, "ray::MapBatches"))
+        for worker in descendants(first.pid, "ray::MapBatches"):
             os.kill(worker, signal.SIGKILL)
         wait_for(lambda: len(done(tmp_path)) >= 5)
-        raylets = processes_of(first.pid, "raylet")
+        raylets = descendants(first.pid, "raylet")
         first.kill()
     early = done(tmp_path)
     assert len(early) < _FILES

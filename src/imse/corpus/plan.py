@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from imse.audio import find_audio, is_audio
 from imse.corpus import manifest, parquet, tar
 from imse.corpus.storage import Found, absolute, exists, is_local, joined, list_files, read_bytes, write_bytes
 from imse.corpus.work import FILES, MANIFEST, PARQUET, TAR, Job
-from imse.errors import ImseError
+from imse.errors import ImseError, describe, printable
 from imse.weights import find, names
 
 FORMS = (FILES, MANIFEST, PARQUET, TAR)
@@ -29,11 +29,13 @@ class Plan:
         form: One of `FORMS`.
         units: What there is.
         manifest: The manifest, if that is the form.
+        errors: Path and reason of folders that cannot be read, and of files whose names no table can hold.
     """
 
     form: str
     units: list[Found]
     manifest: manifest.Manifest | None = None
+    errors: list[tuple[str, str]] = field(default_factory=list)
 
 
 def plan(source: str, output: str, form: str | None = None, column: str | None = None) -> Plan:
@@ -49,7 +51,8 @@ def plan(source: str, output: str, form: str | None = None, column: str | None =
         ImseError: Nothing to do, several forms, or a manifest that cannot be read.
         OSError: The storage cannot be reached.
     """
-    files = _without(_listed(source), output)
+    errors: list[tuple[str, str]] = []
+    files = _without(_listed(source, errors), output)
     by_form: dict[str, list[Found]] = {}
     for file in files:
         if kind := _form_of(file.inside, single=len(files) == 1):
@@ -64,7 +67,7 @@ def plan(source: str, output: str, form: str | None = None, column: str | None =
     if not units:
         raise ImseError(f"{source}: nothing of the form '{form}'")
     if form != MANIFEST:
-        return Plan(form, sorted(units, key=lambda unit: (-unit.size, unit.inside)))
+        return Plan(form, sorted(units, key=lambda unit: (-unit.size, unit.inside)), errors=errors)
     if len(units) > 1:
         raise ImseError(f"{source}: several manifests; one at a time")
     listed = manifest.Manifest(units[0].address, column)
@@ -104,19 +107,23 @@ def weights_for_workers(weights: str) -> str:
     return weights if weights in names() else str(Path(weights).absolute())
 
 
-def _listed(source: str) -> list[Found]:
-    """Of a local folder, links to folders are followed as `imse enhance` does."""
+def _listed(source: str, errors: list[tuple[str, str]]) -> list[Found]:
     files = list_files(source)
-    if not is_local(source) or not Path(source).is_dir():
-        return files
-    found = find_audio(Path(source))
-    known = {file.address for file in files}
-    linked = [
-        Found(str(path), path.relative_to(source).as_posix(), path.stat().st_size if path.exists() else 0)
-        for path in found
-        if str(path) not in known
-    ]
-    return files + linked
+    if is_local(source) and Path(source).is_dir():
+        # Links to folders are followed as by `imse enhance`.
+        found = find_audio(Path(source), lambda error: errors.append((str(error.filename), describe(error))))
+        known = {file.address for file in files}
+        files += [Found(str(path), path.relative_to(source).as_posix()) for path in found if str(path) not in known]
+    errors += [(printable(file.address), "the name is not UTF-8") for file in files if not _is_utf8(file.address)]
+    return [file for file in files if _is_utf8(file.address)]
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _without(files: Iterable[Found], output: str) -> list[Found]:

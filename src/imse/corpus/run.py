@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from imse.corpus.plan import Plan, check_settings
 from imse.corpus.storage import Found, names_below
 from imse.corpus.summary import write_errors, write_scores
 from imse.corpus.work import PARQUET, REPORTS, TAR, UNIT, Attempts, Job, run_batch, stored_report
-from imse.errors import ImseError
+from imse.errors import ImseError, describe, printable
 from imse.processors import processors
 
 _MOST_UNITS = 256  # in a batch
@@ -89,7 +90,7 @@ def run(
     there = names_below(job.output)
     units = planned.units if limit is None else sorted(planned.units, key=lambda unit: unit.inside)[:limit]
     pending = [unit for unit in units if unit.inside not in there]
-    outcome = Outcome(complete=len(units) - len(pending))
+    outcome = Outcome(complete=len(units) - len(pending), errors=list(planned.errors))
     for unit in units:
         if unit.inside in there and f"{REPORTS}/{unit.inside}.json" in there:
             outcome.errors += stored_report(job.output, unit.inside).errors
@@ -138,7 +139,13 @@ def _results(batches: Sequence[Sequence[Found]], job: Job, resources: Resources)
                     raise NoRoomError(f"{report.errors[-1][1]}; the same command goes on when there is room")
                 yield report, row["done"]
     except ray.exceptions.RayError as error:
-        raise ImseError(f"a worker failed: {str(error).strip().splitlines()[-1]}") from error
+        raise ImseError(f"a worker failed: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong in a worker: in the text of Ray's error, it comes first, before all that it is wrapped in."""
+    found = re.search(r"^\w[\w.]*(?:Error|Exception): .+$", str(error), re.MULTILINE)
+    return printable(found[0]) if found else describe(error)
 
 
 def _batches(units: Sequence[Found], workers: int) -> list[list[Found]]:

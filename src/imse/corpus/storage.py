@@ -44,7 +44,8 @@ class Found:
 
 def is_local(address: str) -> bool:
     """Whether an address is a path on this machine, or mounted."""
-    return get_protocol(address) in {"file", "local"}
+    # The name of a file may contain "::" and "://", which fsspec would take for the end of a protocol.
+    return address.startswith("/") or get_protocol(address) in {"file", "local"}
 
 
 def absolute(address: str) -> str:
@@ -53,10 +54,10 @@ def absolute(address: str) -> str:
     Raises:
         ImseError: Other processes cannot have what is there.
     """
-    if get_protocol(address) == "memory":
-        raise ImseError(f"{address}: the memory of one process, which the workers cannot see; give a folder")
     if is_local(address):
         return str(Path(address.removeprefix("file://").removeprefix("local://")).absolute())
+    if get_protocol(address) == "memory":
+        raise ImseError(f"{address}: the memory of one process, which the workers cannot see; give a folder")
     return address.rstrip("/")
 
 
@@ -76,7 +77,7 @@ def list_files(address: str) -> list[Found]:
         ImseError: There is nothing at the address.
     """
     fs, path = _opened(address)
-    if _MAGIC & set(path):
+    if _MAGIC & set(path) and not fs.exists(path):
         root = path[: min(path.index(sign) for sign in _MAGIC & set(path))].rpartition("/")[0]
         matches = fs.glob(path, detail=True)
         listing = {name: info for name, info in matches.items() if info["type"] == "file"}
@@ -175,8 +176,15 @@ def _partial_name(path: PurePath) -> str:
 
 
 def _opened(address: str) -> tuple[Any, str]:
+    if address.startswith("/"):
+        return fsspec.filesystem("file"), address
+    protocol, _, rest = address.partition("://")
     try:
-        fs, path = url_to_fs(address)
+        if rest and "::" not in protocol:  # it may be in the name of a file, which `url_to_fs` would take for a chain
+            kind = fsspec.get_filesystem_class(protocol)
+            fs, path = kind(**kind._get_kwargs_from_urls(address)), kind._strip_protocol(address)
+        else:
+            fs, path = url_to_fs(address)
     except (ImportError, ValueError) as error:  # a storage whose package is missing, or that nobody knows
         raise ImseError(f"{address}: {' '.join(str(error).split())}") from error
     assert isinstance(fs, fsspec.AbstractFileSystem)

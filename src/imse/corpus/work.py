@@ -15,7 +15,7 @@ import ray
 from imse.corpus import parquet, tar
 from imse.corpus.cleaner import Cleaner, NoRoomError, Report, Settings, attempt, cleaner
 from imse.corpus.storage import exists, fetched, joined, published, read_bytes, write_bytes
-from imse.errors import ImseError
+from imse.errors import ImseError, describe
 
 REPORTS = ".imse/reports"
 """Below the output's folder: what is to be said of units that are complete. Most have nothing."""
@@ -120,6 +120,8 @@ class _Worker:
         except NoRoomError as error:
             report.errors.append((target, str(error)))
             self._full.set()
+        except Exception as error:  # the packages behind fsspec raise what they like
+            report.errors.append((unit["source"], f"{type(error).__name__}: {describe(error)}"))
         return {"inside": inside, "report": report.to_json(), "done": done, "full": self._full.is_set()}
 
     def _computed(self, source: str, target: str, inside: str) -> Report:
