@@ -138,7 +138,7 @@ class _StreamSettings(ctypes.Structure):
     """`imse_stream_settings` of imse.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("sample_rate", "window", "hop", "look_ahead", "fade")),
+        *((name, ctypes.c_int32) for name in ("sample_rate", "window", "recomputed", "hop", "look_ahead", "fade")),
         ("attenuation_limit_db", ctypes.c_float),
     )
 
