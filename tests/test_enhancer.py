@@ -238,10 +238,48 @@ def test_files_have_the_limits_of_arrays(small: Enhancer, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_an_enhancer_is_neither_copied_nor_pickled(small: Enhancer) -> None:
-    for call in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="an Enhancer cannot be copied or pickled: make one in each process"):
-            call(small)
+def test_a_pickled_enhancer_has_the_same_weights_and_settings(
+    light_weights: Path, light_engine: str, recording: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path means the same file to a process that runs in another folder."""
+    noisy = recording[:16_000]
+    monkeypatch.chdir(light_weights.parent)
+    enhancer = Enhancer(light_weights.name, light_engine, 1, "paper", 6.0, 80.0)
+    expected = enhancer.enhance(noisy, 16_000)
+    data = pickle.dumps(enhancer)
+    assert len(data) < 1_000  # the weights are opened again, not sent
+    monkeypatch.chdir("/")
+    for other in (pickle.loads(data), copy.deepcopy(enhancer)):  # noqa: S301 - made here
+        assert np.array_equal(other.enhance(noisy, 16_000), expected)
+    monkeypatch.chdir(light_weights.parent)
+    packaged = pickle.loads(pickle.dumps(Enhancer("small")))  # noqa: S301 - made here
+    assert packaged.enhance(noisy, 16_000).shape == noisy.shape
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("engine", ["native", "onnx", "torch"])
+def test_used_in_a_forked_process(engine: str, small_weights: Path) -> None:
+    """Which has none of the threads that its parent had."""
+    script = f"""
+import multiprocessing
+import imse.processors
+import numpy as np
+from imse import Enhancer
+imse.processors.processors = lambda: 2
+weights = {str(small_weights.with_suffix(ENGINES[engine].suffix))!r}
+enhancer = Enhancer(weights, {engine!r}, threads=2)
+noisy = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+enhanced = enhancer.enhance(noisy, 16_000)
+
+def inherited(_):
+    return enhancer.enhance(noisy, 16_000)
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for other in pool.map(inherited, range(4)):
+        assert np.allclose(other, enhanced, atol=1e-4)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e4, 1e30])

@@ -1,6 +1,6 @@
 // node enhance.mjs IMSE.wasm WEIGHTS.safetensors < NOISY > ENHANCED: 32-bit floats at 16 kHz, one channel.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Imse } from './imse.mjs'
+import { Imse } from '../../src/imse/web/engine.js'
 
 const [library, weights] = process.argv.slice(2).map((path) => readFileSync(path))
 const imse = await Imse.load(library)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ from imse.signal.level import Levelling
 from imse.signal.resample import Block, resample_stream
 from imse.signal.segments import OverlappingSegments, PaperSegments, Segmentation, run_in_segments
 from imse.signal.spectrum import SAMPLE_RATE, Floats
-from imse.weights import DEFAULT
+from imse.weights import DEFAULT, names
 
 SEGMENTATIONS: dict[str, Callable[[], Segmentation]] = {"overlap": OverlappingSegments, "paper": PaperSegments}
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
@@ -79,7 +79,10 @@ class FileResult(NamedTuple):
 
 
 class Enhancer:
-    """A network opened once, to enhance many signals. Safe to use from several threads.
+    """A network opened once, to enhance many signals. Safe to use from several threads, and in a forked process.
+
+    Pickled, it is its arguments: where it arrives, it opens its weights again, and `engine="auto"` chooses from the
+    engines there. Weights in a file are found under the same path.
 
     Args:
         weights: Name of weights in the package, or a file.
@@ -120,9 +123,13 @@ class Enhancer:
         self._kept = 0.0 if attenuation_limit_db is None else 10 ** (-attenuation_limit_db / 20)
         self._finishing = Finishing(high_pass_hz, loudness_lufs)
         self._engine = open_engine(engine, weights, threads) if isinstance(engine, str) else engine
+        self._arguments = (
+            weights if str(weights) in names() else Path(weights).absolute(),
+            engine, threads, segments, attenuation_limit_db, high_pass_hz, loudness_lufs,
+        )  # fmt: skip
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an Enhancer cannot be copied or pickled: make one in each process")
+    def __reduce__(self) -> tuple[type[Enhancer], tuple[object, ...]]:
+        return type(self), self._arguments
 
     def enhance(self, x: NDArray[Samples], sample_rate: int) -> NDArray[Samples]:
         """Enhance an array.

@@ -15,7 +15,7 @@ import soundfile
 from PIL import Image
 from rich.console import Console
 
-from evaluate.browser import chromium
+from browsers import chromium
 from evaluate.material import RATE, noise, speech, write
 from imse.evaluate import Evaluation, evaluate
 from imse.evaluate.report import write_report

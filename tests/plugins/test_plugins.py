@@ -330,4 +330,4 @@ def test_rates_without_a_stream(
     rate: int, instantiate: Callable[[int], Instance], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert not instantiate(rate)
-    assert capfd.readouterr().err == "imse: a stream needs a sample rate of 8000 to 192000 Hz\n"
+    assert capfd.readouterr().err == "imse: the sample rate must be 8000 to 192000 Hz\n"

@@ -42,6 +42,7 @@ _COPIED = frozenset({"video", "audio", "subtitle"})
 _WITH_ATTACHMENTS = "matroska"
 _WITH_PICTURES = frozenset({"mov"})  # as tracks; in the others they are attachments, tags, or nothing
 _TAGGED_BY_FFMPEG = frozenset({"matroska", "webm", "mov"})  # the others get their tags when they are complete
+_WITH_RANDOM_NUMBERS = frozenset({"matroska", "webm"})
 _UNKNOWN_KIND = "application/octet-stream"
 
 
@@ -111,6 +112,8 @@ class AvWriter:
         options = {"movie_timescale": str(info.sample_rate)} if info.format in _WITH_EDIT_LISTS else {}
         if info.format == "mov":
             options["movflags"] = "use_metadata_tags"  # any key, not only those of QuickTime
+        if info.format in _WITH_RANDOM_NUMBERS:
+            options["fflags"] = "bitexact"  # else tracks get random numbers: the same sound is the same file
         if info.extension in _M4A:
             options["brand"] = "M4A "  # FFmpeg's own muxer for it refuses covers
         self._output = resources.enter_context(av.open(self._sink, "w", format=info.format, options=options))

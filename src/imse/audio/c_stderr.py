@@ -18,6 +18,7 @@ from functools import cache
 
 _STDERR = 2
 _UNBUFFERED = 2  # _IONBF
+_EVERY_THREAD = 0  # which is no thread's identifier
 _Write = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -43,39 +44,42 @@ class _Stderr:
         self._lock = threading.Lock()
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Drop what this thread prints in the block."""
+    def quiet(self, thread: int) -> Iterator[None]:
+        """Drop what a thread prints in the block, or what all print."""
         with self._lock:
             if not self._quiet:
                 self._original, self._variable.value = self._variable.value, self._stream
-            self._quiet.add(threading.get_ident())
+            self._quiet.add(thread)
         try:
             yield
         finally:
             with self._lock:
-                self._quiet.discard(threading.get_ident())
+                self._quiet.discard(thread)
                 if not self._quiet:
                     self._variable.value = self._original
 
     def _pass_on(self, _cookie: int | None, data: int, size: int) -> int:
-        if threading.get_ident() not in self._quiet:
+        if self._quiet.isdisjoint({threading.get_ident(), _EVERY_THREAD}):
             with suppress(OSError):
                 os.write(_STDERR, ctypes.string_at(data, size))
         return size
 
 
 @contextmanager
-def quiet_in_c() -> Iterator[None]:
-    """Drop what libraries in C print on standard error in this thread; blocks are not nested.
+def quiet_in_c(every_thread: bool = False) -> Iterator[None]:
+    """Drop what libraries in C print on standard error; blocks for one thread are not nested.
 
     Python's own standard error, and all that other threads print, is left alone. Works on Linux with glibc; elsewhere
     the block runs as it is.
+
+    Args:
+        every_thread: Whether what any thread prints is dropped, and not what this one prints alone.
     """
     stderr = _stderr()
     if stderr is None:
         yield
     else:
-        with stderr.quiet():
+        with stderr.quiet(_EVERY_THREAD if every_thread else threading.get_ident()):
             yield
 
 

@@ -75,6 +75,10 @@ def open_writer(path: Path, output: AudioInfo) -> Iterator[Writer]:
         from imse.audio.tags import copy_tags  # only where a file is written: mutagen takes a while to import
 
         copy_tags(output, file, path)
+        if output.format == "OGG":
+            from imse.audio.tags.vorbis import number_ogg
+
+            number_ogg(file)
 
 
 def _reader(path: Path, name: str) -> Reader:

@@ -14,7 +14,8 @@ from imse.errors import ImseError, describe, extra_of, printable
 
 # A command is the object of this name in the module of this name.
 _COMMANDS = (
-    "enhance", "models", "info", "score", "evaluate", "bench", "convert", "export", "average", "data", "train",
+    "enhance", "live", "web", "corpus", "models", "info", "score", "evaluate", "bench", "convert", "export", "average",
+    "data", "train",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -56,3 +57,8 @@ class TorchEngine:
             magnitude, enhanced_phase = (part.float() for part in self._network(noisy, phase))
         enhanced = synthesise(magnitude, enhanced_phase, waveform.shape[1])
         return Enhanced(*(tensor.cpu().numpy() for tensor in (enhanced, noisy, magnitude)))
+
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP's threads are not in a forked process, and with more than one it would wait for them for ever.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from mutagen.flac import FLAC, Picture
 from mutagen.flac import error as FLACError
-from mutagen.ogg import OggFileType
+from mutagen.ogg import OggFileType, OggPage
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
 from mutagen.oggspeex import OggSpeex
@@ -87,6 +89,31 @@ def write_ogg(tags: Tags, file: BinaryIO) -> None:
     ogg.tags[:] = [*_valid(tags.texts), *pictures]
     file.seek(0)
     ogg.save(file)
+
+
+def number_ogg(file: BinaryIO) -> None:
+    """Give the stream of an Ogg file a number that follows from its content, so that the same sound is the same file.
+
+    libsndfile takes a random one. Of two streams in one file, the numbers must differ, and so it is not a fixed one.
+    """
+    number = 0
+    for page in _pages(file):
+        for packet in page.packets:
+            number = zlib.crc32(packet, number)
+    for page in _pages(file):
+        page.serial = number
+        file.seek(page.offset)
+        file.write(page.write())
+
+
+def _pages(file: BinaryIO) -> Iterator[OggPage]:
+    file.seek(0)
+    with suppress(EOFError):
+        while True:
+            page = OggPage(file)
+            after = file.tell()
+            yield page
+            file.seek(after)
 
 
 def _opened(file: BinaryIO) -> OggFileType:

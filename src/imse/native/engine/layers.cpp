@@ -141,9 +141,7 @@ void Session::dense(const std::vector<DenseLayer>& layers, const Map* maps) {
 // ---- Instance norm ----
 
 // Room for the statistics of every row.
-void Session::reserve_statistics(const Map& map) {
-  statistics_.resize(2UL * map.frames.computed() * map.channels);
-}
+void Session::reserve_statistics(const Map& map) { statistics_.resize(2UL * map.frames.computed() * map.channels); }
 
 void Session::record_statistics(const Map& map, int t) {
   kernels_.row_statistics(map.frame(t), &statistics_[2 * place(map, t) * map.channels]);
@@ -162,7 +160,8 @@ void Session::compute_norm(const Norm& norm, const Map& map) {
   gain_.resize(channels), shift_.resize(channels);
   for (int c = 0; c < channels; c++) {
     const double mean = totals.means[c] / totals.frames;
-    const double variance = totals.squares[c] / totals.frames - mean * mean + totals.deviations[c] / (totals.frames * map.bins);
+    const double variance =
+        totals.squares[c] / totals.frames - mean * mean + totals.deviations[c] / (totals.frames * map.bins);
     const double deviation = std::sqrt(std::max(variance, 0.0) + NORM_EPSILON);
     gain_[c] = static_cast<float>(norm.weight[c] / deviation);
     shift_[c] = static_cast<float>(norm.bias[c] - mean * norm.weight[c] / deviation);

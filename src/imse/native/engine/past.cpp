@@ -85,14 +85,16 @@ void Past::reset() {
 Frames Past::next_step() {
   map_ = norm_ = attention_ = 0;
   frames_.first += leaving_, frames_.end += leaving_;
-  if (frames_.first >= 2 * ORIGIN) frames_ = {std::max(frames_.begin - ORIGIN, 0), frames_.first - ORIGIN, frames_.end - ORIGIN};
+  if (frames_.first >= 2 * ORIGIN)
+    frames_ = {std::max(frames_.begin - ORIGIN, 0), frames_.first - ORIGIN, frames_.end - ORIGIN};
   return frames_;
 }
 
 Map Past::map(int channels, const Frames& frames, int bins) {
   AlignedFloats& ring = next(maps_, map_);
   const int capacity = power_of_two(frames.computed() + REACH);
-  Map map{nullptr, channels, bins, {std::max(frames.begin, frames.first - REACH), frames.first, frames.end}, capacity - 1};
+  Map map{
+      nullptr, channels, bins, {std::max(frames.begin, frames.first - REACH), frames.first, frames.end}, capacity - 1};
   if (!ring) {
     const size_t floats = capacity * map.frame_size() + 2 * PAD;
     ring = allocate_floats(floats);

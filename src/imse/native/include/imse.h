@@ -133,12 +133,29 @@ IMSE_API int imse_segment(size_t samples, size_t i, size_t* start, size_t* lengt
 IMSE_API int imse_enhance_segment(imse_network* network, const float* noisy, size_t samples, float* enhanced,
                                   float* high_band, imse_error* error) IMSE_NOEXCEPT;
 
+/* The same for a recording of any rate from 8000 to 192000 Hz: each part is what one segment makes of it. So much is
+ * needed of the recording at once, and no more is computed than for the whole.
+ *
+ * Part i needs the recording's samples [start, stop) and gives those of the enhanced one in [begin, end). Over its
+ * first `fade` ones it fades in, by half a period of a cosine, from the last ones of the part before. */
+typedef struct imse_part {
+  size_t start, stop, begin, end, fade;
+} imse_part;
+IMSE_API size_t imse_parts(int sample_rate, size_t samples) IMSE_NOEXCEPT; /* 0 where out of range */
+IMSE_API int imse_find_part(int sample_rate, size_t samples, size_t i, imse_part* part,
+                            imse_error* error) IMSE_NOEXCEPT;
+
+/* noisy     [stop - start]
+ * enhanced  [end - begin] */
+IMSE_API int imse_enhance_part(imse_network* network, int sample_rate, size_t samples, size_t i, const float* noisy,
+                               float attenuation_limit_db, float* enhanced, imse_error* error) IMSE_NOEXCEPT;
+
 /* ---- Streams ---- */
 
 /* How a stream works: every `hop` samples the network enhances the newest `recomputed` ones again, and what it makes of
  * those up to `look_ahead` before the newest comes out, faded in over `fade` samples. What its norms and attentions
- * average over a whole segment are running averages here, over about a `window`, and so is the level. These are samples at 16 kHz,
- * whatever the rate of the stream; the first three are multiples of 400, and the hop divides 16000. */
+ * average over a whole segment are running averages here, over about a `window`, and so is the level. These are samples
+ * at 16 kHz, whatever the rate of the stream; the first three are multiples of 400, and the hop divides 16000. */
 typedef struct imse_stream_settings {
   int32_t sample_rate; /* of what goes in and comes out, in Hz: 8000 to 192000 */
   int32_t window, recomputed, hop, look_ahead, fade;

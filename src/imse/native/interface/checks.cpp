@@ -1,6 +1,7 @@
 #include "checks.h"
 
 #include <cmath>
+#include <string>
 
 #include "../common/error.h"
 
@@ -8,6 +9,7 @@ namespace imse {
 namespace {
 
 constexpr float LOUDEST = 1e15f;
+constexpr int LOWEST_RATE = 8000, HIGHEST_RATE = 192000;
 
 }  // namespace
 
@@ -16,6 +18,12 @@ void check_signal(const float* samples, size_t count) {
     if (!std::isfinite(samples[i])) throw Error(IMSE_INVALID_SIGNAL, "NaN or infinite samples");
     if (std::fabs(samples[i]) > LOUDEST) throw Error(IMSE_INVALID_SIGNAL, "samples beyond 1e15 cannot be processed");
   }
+}
+
+void check_rate(int sample_rate) {
+  if (sample_rate < LOWEST_RATE || sample_rate > HIGHEST_RATE)
+    throw Error(IMSE_INVALID_ARGUMENT, "the sample rate must be " + std::to_string(LOWEST_RATE) + " to " +
+                                           std::to_string(HIGHEST_RATE) + " Hz");
 }
 
 void check_attenuation_limit(float limit_db) {

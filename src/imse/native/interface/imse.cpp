@@ -13,6 +13,7 @@
 #include "../signal/segments.h"
 #include "checks.h"
 #include "model.h"
+#include "part.h"
 #include "recording.h"
 #include "stream.h"
 #include "weights_file.h"
@@ -140,6 +141,27 @@ int imse_enhance_segment(imse_network* network, const float* noisy, size_t sampl
     expect_samples(samples, IMSE_SHORTEST_SEGMENT, IMSE_LONGEST_SEGMENT);
     imse::check_signal(noisy, samples);
     network->enhance_segment(noisy, samples, enhanced, high_band);
+  });
+}
+
+size_t imse_parts(int sample_rate, size_t samples) noexcept {
+  size_t count = 0;
+  guarded(nullptr, [&] { count = imse::count_parts(sample_rate, samples); });
+  return count;
+}
+
+int imse_find_part(int sample_rate, size_t samples, size_t i, imse_part* part, imse_error* error) noexcept {
+  return guarded(error, [&] {
+    expect_not_null(part);
+    *part = imse::part_at(sample_rate, samples, i);
+  });
+}
+
+int imse_enhance_part(imse_network* network, int sample_rate, size_t samples, size_t i, const float* noisy,
+                      float attenuation_limit_db, float* enhanced, imse_error* error) noexcept {
+  return guarded(error, [&] {
+    expect_not_null(network, noisy, enhanced);
+    imse::enhance_part(*network, sample_rate, samples, i, noisy, attenuation_limit_db, enhanced);
   });
 }
 

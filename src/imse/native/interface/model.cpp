@@ -91,8 +91,7 @@ void Model::enhance_segment(const float* noisy, size_t samples, float* enhanced,
   if (high_band) std::copy(guide.begin(), guide.end(), high_band);
   levelled.restore(0, output);
   follow_guide(levelled.centred, guide, output);
-  const std::vector<float> limit =
-      limiting_gain(least_powers(original, levelled.centred), hop_powers(output), samples);
+  const std::vector<float> limit = limiting_gain(least_powers(original, levelled.centred), hop_powers(output), samples);
   for (size_t i = 0; i < samples; i++) enhanced[i] = output[i] * limit[i];
 }
 

@@ -10,21 +10,20 @@
 namespace imse {
 namespace {
 
-constexpr int LOWEST_RATE = 8000, HIGHEST_RATE = 192000, MAX_WINDOW = 1 << 20;
-// Samples of a frame at the lowest level of the U-Net.
-constexpr int GRID = IMSE_HOP << (LEVELS - 1);
+constexpr int MAX_WINDOW = 1 << 20;
+// Samples of a frame at the lowest level of the U-Net, and before the middle of a frame.
+constexpr int GRID = IMSE_HOP << (LEVELS - 1), HALF_FRAME = N_FFT / 2;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
 
 // From the shortest latency on: window, what is recomputed, hop, look-ahead and fade, in milliseconds.
-constexpr int CHOICES[][5] = {{1000, 100, 25, 25, 16}, {1000, 150, 50, 50, 16}, {1000, 250, 50, 100, 16}};
+constexpr int CHOICES[][5] = {{500, 100, 25, 33, 8},
+                              {500, 125, 50, 50, 8},
+                              {500, 175, 50, 100, 8},
+                              {500, 275, 100, 150, 8},
+                              {1000, 525, 250, 250, 8}};
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
-}
-
-void check_rate(int sample_rate) {
-  expect(sample_rate >= LOWEST_RATE && sample_rate <= HIGHEST_RATE,
-         "a sample rate of " + std::to_string(LOWEST_RATE) + " to " + std::to_string(HIGHEST_RATE) + " Hz");
 }
 
 const imse_stream_settings& checked(const imse_stream_settings& settings) {
@@ -38,8 +37,8 @@ const imse_stream_settings& checked(const imse_stream_settings& settings) {
   expect(settings.look_ahead >= 0 && settings.fade >= 0, "no size below 0");
   // Everything that comes out of a step is whole in it.
   const auto wide = [](std::int32_t size) { return static_cast<std::int64_t>(size); };
-  expect(wide(settings.hop) + settings.look_ahead + settings.fade + Session::LEAD <= settings.recomputed,
-         "to recompute more than hop, look-ahead and fade: by " + std::to_string(Session::LEAD) + " samples");
+  expect(wide(settings.hop) + settings.look_ahead + settings.fade + HALF_FRAME <= settings.recomputed,
+         "to recompute more than hop, look-ahead and fade: by " + std::to_string(HALF_FRAME) + " samples");
   expect(wide(settings.recomputed) + Session::LEAD <= settings.window,
          "a window that is longer than what is recomputed by " + std::to_string(Session::LEAD) + " samples");
   check_attenuation_limit(settings.attenuation_limit_db);

@@ -9,32 +9,54 @@
 namespace imse {
 namespace {
 
-// Samples of the lower rate on either side, and the cutoff in its cycles per sample: from 0.45 to 0.5 the filter falls
-// by 70 dB.
-constexpr int HALF_WIDTH = 44;
-constexpr double CUTOFF = 0.475, KAISER_BETA = 6.76;
-// Values of the kernel from one sample of the lower rate to the next, between which it is interpolated.
-constexpr int FINENESS = 512;
+// Where outputs are at more different times between two inputs than that, weights are interpolated.
+constexpr int MOST_PHASES = 512;
+// Sums that are computed at once, so that the compiler uses vectors.
+constexpr int LANES = 8;
 
-std::vector<float> kernel() {
-  std::vector<float> values;
-  for (int i = 0; i <= HALF_WIDTH * FINENESS + 1; i++) {
-    const double x = static_cast<double>(i) / FINENESS;
-    values.push_back(static_cast<float>(2 * CUTOFF * sinc(2 * CUTOFF * x) * kaiser(x / HALF_WIDTH, KAISER_BETA)));
+double scale(int from, int to) { return std::min(1.0, static_cast<double>(to) / from); }
+
+float product(const float* a, const float* b, int width) {
+  float sums[LANES] = {};
+  for (int i = 0; i < width; i += LANES)
+    for (int lane = 0; lane < LANES; lane++) sums[lane] += a[i + lane] * b[i + lane];
+  return std::accumulate(sums, sums + LANES, 0.0f);
+}
+
+// [phases + 1, width]: of the inputs up to `reach` after the one at an output's time, or before it by a phase.
+std::vector<float> weights(const Filter& filter, double scale, int reach, int width, int phases) {
+  std::vector<float> rows;
+  rows.reserve(static_cast<size_t>(phases + 1) * width);
+  for (int phase = 0; phase <= phases; phase++) {
+    for (int i = 0; i < width; i++) {
+      const double x = (reach + 1 - width + i - static_cast<double>(phase) / phases) * scale;
+      const double position = x / filter.half_width;
+      const double window = std::fabs(position) < 1 ? kaiser(position, filter.kaiser_beta) : 0;
+      rows.push_back(static_cast<float>(scale * 2 * filter.cutoff * sinc(2 * filter.cutoff * x) * window));
+    }
   }
-  return values;
+  return rows;
 }
 
 }  // namespace
 
-Resampler::Resampler(int from, int to)
+Resampler::Resampler(int from, int to, const Filter& filter)
     : step_(from / std::gcd(from, to)),
-      steps_(to / std::gcd(from, to)),
-      scale_(std::min(1.0, static_cast<double>(to) / from)),
-      reach_(static_cast<int>(std::ceil(HALF_WIDTH / scale_))),
-      kernel_(kernel()) {}
+      steps_(period(from, to)),
+      reach_(reach(from, to, filter)),
+      width_((2 * reach_ + LANES) / LANES * LANES),
+      phases_(static_cast<int>(std::min<std::int64_t>(steps_, MOST_PHASES))),
+      weights_(weights(filter, scale(from, to), reach_, width_, phases_)) {
+  reset();
+}
 
-double Resampler::delay_ms(int from, int to) { return 1000.0 * HALF_WIDTH / std::min(from, to); }
+int Resampler::reach(int from, int to, const Filter& filter) {
+  return static_cast<int>(std::ceil(filter.half_width / scale(from, to)));
+}
+
+int Resampler::period(int from, int to) { return to / std::gcd(from, to); }
+
+double Resampler::delay_ms(int from, int to) { return 1000.0 * LIVE_FILTER.half_width / std::min(from, to); }
 
 std::int64_t Resampler::ready(std::int64_t inputs) const {
   // The last input that output n needs is floor(n * step / steps) + reach.
@@ -46,8 +68,7 @@ void Resampler::feed(const std::vector<float>& samples, std::vector<float>& out)
   recent_.insert(recent_.end(), samples.begin(), samples.end());
   fed_ += static_cast<std::int64_t>(samples.size());
   for (const std::int64_t end = ready(fed_); written_ < end; written_++) out.push_back(output(written_));
-  const std::int64_t first = written_ * step_ / steps_ - reach_;  // that is still needed
-  const std::int64_t unneeded = first - (fed_ - static_cast<std::int64_t>(recent_.size()));
+  const std::int64_t unneeded = first_needed(written_) - first_known();
   if (unneeded > static_cast<std::int64_t>(recent_.size()) / 2)
     recent_.erase(recent_.begin(), recent_.begin() + unneeded);
 }
@@ -61,26 +82,24 @@ void Resampler::flush(std::int64_t total, std::vector<float>& out) {
 }
 
 void Resampler::reset() {
-  recent_.clear();
   fed_ = written_ = 0;
+  recent_.assign(static_cast<size_t>(-first_needed(0)), 0.0f);
+}
+
+std::int64_t Resampler::first_known() const { return fed_ - static_cast<std::int64_t>(recent_.size()); }
+
+std::int64_t Resampler::first_needed(std::int64_t number) const {
+  return number * step_ / steps_ + reach_ + 1 - width_;
 }
 
 float Resampler::output(std::int64_t number) const {
-  const std::int64_t at = number * step_;
-  const std::int64_t before = at / steps_;
-  const double offset = static_cast<double>(at % steps_) / static_cast<double>(steps_);
-  const std::int64_t start = fed_ - static_cast<std::int64_t>(recent_.size());  // of what is known
-  const std::int64_t first = std::max(before - reach_, start), last = std::min(before + reach_, fed_ - 1);
-  double sum = 0;
-  for (std::int64_t i = first; i <= last; i++) {
-    const double distance = std::fabs(static_cast<double>(i - before) - offset) * scale_ * FINENESS;
-    if (distance >= HALF_WIDTH * FINENESS) continue;
-    const auto nearest = static_cast<int>(distance);
-    const float weight =
-        kernel_[nearest] + static_cast<float>(distance - nearest) * (kernel_[nearest + 1] - kernel_[nearest]);
-    sum += weight * recent_[static_cast<size_t>(i - start)];
-  }
-  return static_cast<float>(sum * scale_);
+  const std::int64_t after = number * step_ % steps_ * phases_;  // the input before it, in phases times steps
+  const auto phase = static_cast<int>(after / steps_);
+  const auto between = static_cast<float>(after % steps_) / static_cast<float>(steps_);
+  const float* inputs = &recent_[static_cast<size_t>(first_needed(number) - first_known())];
+  const float* row = &weights_[static_cast<size_t>(phase) * width_];
+  const float sample = product(row, inputs, width_);
+  return between > 0 ? sample + between * (product(row + width_, inputs, width_) - sample) : sample;
 }
 
 }  // namespace imse

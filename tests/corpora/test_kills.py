@@ -1,0 +1,145 @@
+"""Workers, nodes and the command itself are killed in mid-run; the same command again, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import soundfile
+from numpy.typing import NDArray
+
+from corpora.material import contents, rows
+from imse import Enhancer
+from imse.corpus.cleaner import Settings
+from imse.corpus.plan import plan
+from imse.corpus.run import Outcome, Resources, run
+from imse.corpus.work import Job
+
+pytestmark = pytest.mark.slow
+
+_FILES = 16
+
+
+@pytest.fixture(scope="module")
+def many(recording: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings that take two workers some seconds, and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(_FILES):
+        soundfile.write(folder / f"{number:02}.flac", np.roll(np.tile(recording, 2), 999 * number), 16_000)
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(many: Path, small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("expected")
+    enhancer = Enhancer(small_weights, "native")
+    for path in many.glob("*.flac"):
+        enhancer.enhance_file(path, folder / path.name)
+    return contents(folder)
+
+
+def done(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*.flac")}
+
+
+def processes_of(ancestor: int, title: str) -> list[int]:
+    """Processes started by another one, itself or through others, whose title begins with some text."""
+    parents, titles = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                titles[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except (OSError, ValueError):
+                continue
+
+    def descends(process: int) -> bool:
+        while process in parents and process != ancestor:
+            process = parents[process]
+        return process == ancestor
+
+    return [process for process, text in titles.items() if title in text and descends(process)]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_workers_and_then_the_command(
+    many: Path, expected: dict[str, bytes], small_weights: Path, tmp_path: Path
+) -> None:
+    """What killed workers did is done by others in the same run. What is complete when the command is killed stays."""
+    call: list[str | Path] = [sys.executable, "-m", "imse", "corpus", many, tmp_path, "--weights", small_weights]
+    with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        wait_for(lambda: len(done(tmp_path)) >= 2)
+        workers = processes_of(first.pid, "ray::MapBatches")
+        assert workers
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: len(done(tmp_path)) >= 5)
+        raylets = processes_of(first.pid, "raylet")
+        first.kill()
+    early = done(tmp_path)
+    assert len(early) < _FILES
+    assert early.items() <= expected.items()
+    wait_for(lambda: not any(Path(f"/proc/{process}").exists() for process in raylets))  # nothing runs on
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("[!.]*.flac")}
+    second = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert second.returncode == 1  # there is the broken one
+    assert f"{len(written)} were complete before" in second.stdout
+    assert "1 recording could not be read" in second.stderr
+    assert done(tmp_path) == expected
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert [Path(row["path"]).name for row in rows(tmp_path / "errors.parquet")] == ["broken.wav"]
+    assert not list(tmp_path.glob(".imse-partial*"))
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[object]:
+    """A cluster of a node for the driver alone, and two nodes with a worker each."""
+    from ray.cluster_utils import Cluster
+
+    ray.shutdown()
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    lost, kept = (nodes.add_node(num_cpus=1) for _ in range(2))
+    ray.init(address=nodes.address, log_to_driver=False)
+    yield nodes, lost, kept
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def test_a_node_is_lost(
+    two_nodes: tuple[object, object, object],
+    many: Path,
+    expected: dict[str, bytes],
+    small_weights: Path,
+    tmp_path: Path,
+) -> None:
+    """What it was doing is done by the others."""
+    from threading import Thread
+
+    nodes, lost, _ = two_nodes
+
+    def lose() -> None:
+        wait_for(lambda: len(done(tmp_path)) >= 4)
+        nodes.remove_node(lost, allow_graceful=False)  # type: ignore[attr-defined]
+
+    thread = Thread(target=lose)
+    thread.start()
+    settings = Settings(str(small_weights), "native")
+    outcome: Outcome = run(Job("files", str(tmp_path), settings), plan(str(many), str(tmp_path)), Resources())
+    thread.join()
+    assert (outcome.done, outcome.failed) == (_FILES, 1)
+    assert done(tmp_path) == expected

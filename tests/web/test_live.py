@@ -1,0 +1,120 @@
+"""The microphone live, as one hears it: Chromium's plays the noisy recording, and what the page plays is recorded."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import playwright.sync_api as playwright
+import pytest
+from playwright.sync_api import expect
+
+from imse import Stream
+from imse.signal.spectrum import Floats
+from web.conftest import Site, Visit
+
+RECORDER = Path(__file__).parent / "tap.js"
+SECONDS = 5
+QUANTUM = 128
+
+
+@pytest.fixture(scope="module")
+def recorded_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The page, with the recorder beside it."""
+    site = Site(tmp_path_factory.mktemp("live"))
+    (site.folder / RECORDER.name).write_bytes(RECORDER.read_bytes())
+    yield site
+    site.close()
+
+
+def recorded(page: playwright.Page) -> tuple[Floats, Floats, int]:
+    """What came from the microphone and what was played, both [samples], and the sample rate."""
+    blocks = np.frombuffer(b64decode(page.evaluate("recorder.content()")), "<f4").reshape(-1, 2, QUANTUM)
+    microphone, played = blocks.transpose(1, 0, 2).reshape(2, -1)
+    return microphone, played, page.evaluate("recorder.sampleRate")
+
+
+def delay(played: Floats, expected: Floats) -> int:
+    """By how many samples what was played is later than what is expected."""
+    size = 2 * len(played)
+    correlation = np.fft.irfft(np.fft.rfft(played, size) * np.conj(np.fft.rfft(expected, size)))
+    return int(np.argmax(correlation[: len(played)]))
+
+
+def noise_floor_db(signal: Floats, rate: int) -> float:
+    """Level of the quietest tenth of frames of 50 ms."""
+    size = rate // 20
+    frames = signal[: len(signal) // size * size].reshape(-1, size).astype(float)
+    return 10 * float(np.log10(np.quantile(np.mean(frames**2, axis=1), 0.1)))
+
+
+def listen(page: playwright.Page) -> playwright.Locator:
+    """Begin, and give the part of the page that says how it goes."""
+    live = page.locator(".live")
+    live.get_by_role("button", name="Start").click()
+    live.get_by_text("The microphone is on.").wait_for()
+    return live
+
+
+def milliseconds(number: playwright.Locator) -> float:
+    return float(number.inner_text().split()[0])
+
+
+@pytest.mark.slow
+def test_the_microphone_comes_out_clean(recorded_site: Site, visit: Visit) -> None:
+    page = visit(recorded_site.url, RECORDER, permissions=["microphone"])
+    live = listen(page)
+    page.wait_for_timeout(1000 * SECONDS)
+    latency_ms = milliseconds(live.locator(".live-latency"))
+    live.get_by_role("button", name="Stop").click()
+    live.get_by_role("button", name="Start").wait_for()
+
+    microphone, played, rate = recorded(page)
+    assert len(played) > 0.8 * SECONDS * rate
+    stream = Stream("small", rate, latency_ms=300)
+    expected = np.concatenate([stream.feed(microphone), stream.flush()])
+    last = slice(-3 * rate, None)
+    late = delay(played[last], expected[last])
+    found, expected = played[last][late:], expected[last][: 3 * rate - late]
+    assert noise_floor_db(found, rate) < noise_floor_db(microphone, rate) - 10
+    assert 10 * np.log10(np.sum(expected**2) / np.sum((found - expected) ** 2)) > 6
+    assert 1000 * late / rate == pytest.approx(latency_ms, abs=100)
+
+
+def test_a_refused_microphone(site: Site, visit: Visit) -> None:
+    live = visit(site.url).locator(".live")
+    live.get_by_role("button", name="Start").click()
+    live.get_by_text("The microphone was refused.").wait_for()
+    live.get_by_role("button", name="Start").wait_for()
+
+
+# The network takes three times as long, after two seconds.
+_SLOW = """
+const feed = Stream.prototype.feed
+const loaded = performance.now()
+Stream.prototype.feed = function (noisy) {
+  const begun = performance.now()
+  const ready = feed.call(this, noisy)
+  const end = begun + 3 * (performance.now() - begun)
+  while (begun > loaded + 2000 && performance.now() < end);
+  return ready
+}
+"""
+
+
+@pytest.mark.slow
+def test_a_machine_that_becomes_slow_gets_a_longer_latency(tmp_path: Path, visit: Visit) -> None:
+    site = Site(tmp_path)
+    engine = site.folder / "engine.js"
+    engine.write_text(engine.read_text() + _SLOW)
+    live = listen(visit(site.url, permissions=["microphone"]))
+    latency, _, gaps = live.locator("dd").all()
+    expect(latency).to_have_text(re.compile("ms"))
+    before = milliseconds(latency)
+    expect(latency).not_to_have_text(f"{before:.0f} ms")
+    assert milliseconds(latency) > before
+    assert int(gaps.inner_text()) > 0
+    site.close()
