@@ -309,7 +309,7 @@ void engine(const std::vector<Tensor>& tensors, int step) {
     for (const float value : shared.segment(samples)) expect(std::isfinite(value), "a sample that is not finite");
   for (const int rate : {8000, 16000, 44100})
     for (const size_t samples : {1, 250, rate / 5}) {
-      const imse_stream_settings settings{rate, 2400, 640, 300, 256, 20};
+      const imse_stream_settings settings{rate, 2400, 1600, 800, 300, 200, 20};
       expect(shared.stream(samples, settings, 1) == shared.stream(samples, settings, 2), "blocks change a stream");
     }
   damaged_weights(tensors);

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from imse import Enhancer, native
-from imse.native import NativeNetwork
+from imse.native import NativeNetwork, StreamSettings
 from imse.signal.segments import SEGMENT, OverlappingSegments
 from imse.signal.spectrum import Floats
 from imse.weights import find
@@ -41,13 +41,6 @@ class Description(ctypes.Structure):
 
 class Part(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in ("start", "stop", "begin", "end", "fade")]
-
-
-class StreamSettings(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_int32) for name in ("sample_rate", "window", "hop", "look_ahead", "fade")),
-        ("attenuation_limit_db", ctypes.c_float),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +243,7 @@ def test_errors_have_a_status_and_a_line(library: Any, network: ctypes.c_void_p)
     bad[7] = np.inf
     none, written, limit = ctypes.c_float(math.inf), ctypes.c_size_t(), ctypes.c_float(-1)
     sizes = {n: ctypes.c_size_t(n) for n in (0, 10, 1_000, size, len(content))}
-    good = StreamSettings(16_000, 8_000, 800, 0, 256, math.inf)
+    good = StreamSettings(16_000, 8_000, 2_000, 800, 0, 256, math.inf)
     stream = ctypes.c_void_p(library.imse_stream_open(network, ctypes.byref(good), None))
     calls: list[tuple[int, str, Any, tuple[Any, ...]]] = [
         (INVALID_ARGUMENT, "null", library.imse_open, (None, sizes[10], 1)),
@@ -273,7 +266,8 @@ def test_errors_have_a_status_and_a_line(library: Any, network: ctypes.c_void_p)
         (INVALID_ARGUMENT, "null", library.imse_stream_flush, (None, pointer(y), ctypes.byref(written))),
     ]  # fmt: skip
     for changed in (
-        {"sample_rate": 7_999}, {"sample_rate": 192_001}, {"window": 100}, {"window": 2**30}, {"hop": 0}, {"hop": 700},
+        {"sample_rate": 7_999}, {"sample_rate": 192_001}, {"window": 100}, {"window": 2**30}, {"window": 2_000},
+        {"recomputed": 400}, {"recomputed": 2_001}, {"recomputed": 12_000}, {"hop": 0}, {"hop": 700},
         {"hop": 8_000}, {"look_ahead": -1}, {"look_ahead": 2**31 - 1}, {"fade": -1}, {"attenuation_limit_db": -1},
         {"attenuation_limit_db": math.nan},
     ):  # fmt: skip

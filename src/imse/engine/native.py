@@ -8,7 +8,7 @@ import numpy as np
 
 from imse.engine.interface import Enhanced
 from imse.errors import ImseError, UnsupportedWeightsError, WrongValueError
-from imse.native import NativeNetwork, NativeStream
+from imse.native import NativeNetwork, NativeStream, stream_settings
 from imse.signal.spectrum import Floats
 from imse.weights import require_file
 
@@ -54,6 +54,6 @@ class NativeEngine:
     def stream(self, sample_rate: int, latency_ms: float, attenuation_limit_db: float) -> NativeStream:
         """A stream of one channel on this network; see `NativeStream`."""
         try:
-            return NativeStream(self._network, sample_rate, latency_ms, attenuation_limit_db)
+            return NativeStream(self._network, stream_settings(latency_ms, sample_rate, attenuation_limit_db))
         except ImseError as error:
             raise WrongValueError(str(error)) from error

@@ -11,6 +11,7 @@ opened. The environment variable ``IMSE_KERNELS`` ("avx512", "avx2" or "baseline
 from __future__ import annotations
 
 import ctypes
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -73,7 +74,7 @@ def _opened(path: Path) -> ctypes.CDLL:
     _check_fingerprint(opened)
     network = stream = optional = ctypes.c_void_p  # the last: an array or null
     size = ctypes.c_size_t
-    error, settings, written = (ctypes.POINTER(kind) for kind in (_Error, _StreamSettings, size))
+    error, settings, written = (ctypes.POINTER(kind) for kind in (_Error, StreamSettings, size))
     for name, result, arguments in (
         ("instruction_set", ctypes.c_char_p, (error,)),
         ("multiply_accumulate", ctypes.c_double, (ctypes.c_long,)),
@@ -134,11 +135,11 @@ def multiply_accumulate(rounds: int) -> float:
     return count
 
 
-class _StreamSettings(ctypes.Structure):
+class StreamSettings(ctypes.Structure):
     """`imse_stream_settings` of imse.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("sample_rate", "window", "hop", "look_ahead", "fade")),
+        *((name, ctypes.c_int32) for name in ("sample_rate", "window", "recomputed", "hop", "look_ahead", "fade")),
         ("attenuation_limit_db", ctypes.c_float),
     )
 
@@ -226,31 +227,42 @@ class NativeNetwork:
             raise _exception(error)
 
 
+def stream_settings(latency_ms: float, sample_rate: int, attenuation_limit_db: float = math.inf) -> StreamSettings:
+    """The settings for the best quality.
+
+    Args:
+        latency_ms: The most that the stream may be late.
+        sample_rate: In Hz, 8,000 to 192,000.
+        attenuation_limit_db: The most by which noise is turned down, or infinity.
+
+    Raises:
+        ImseError: No setting has so little latency.
+    """
+    error, settings = _Error(), StreamSettings()
+    if library().imse_stream_settings_for(latency_ms, sample_rate, settings, error):
+        raise _exception(error)
+    settings.attenuation_limit_db = attenuation_limit_db
+    return settings
+
+
 class NativeStream:
     """One channel of sound that is enhanced as it comes. For one thread at a time; many may share a network.
 
     Args:
         network: What it is enhanced with.
-        sample_rate: In Hz, 8,000 to 192,000.
-        latency_ms: The most that it may be late; the best quality within it is chosen.
-        attenuation_limit_db: The most by which noise is turned down, or infinity.
+        settings: Of `stream_settings`, or others.
 
     Attributes:
         latency: When n samples were fed, at least n - latency have come out; the least such number.
 
     Raises:
-        ImseError: No setting has so little latency, or there is not enough memory.
+        ImseError: The settings do not fit each other, or there is not enough memory.
     """
 
-    def __init__(
-        self, network: NativeNetwork, sample_rate: int, latency_ms: float, attenuation_limit_db: float
-    ) -> None:
+    def __init__(self, network: NativeNetwork, settings: StreamSettings) -> None:
         self._network = network  # which has to outlive the stream
         self._library = library()
-        error, settings = _Error(), _StreamSettings()
-        if self._library.imse_stream_settings_for(latency_ms, sample_rate, settings, error):
-            raise _exception(error)
-        settings.attenuation_limit_db = attenuation_limit_db
+        error = _Error()
         self._stream = self._library.imse_stream_open(network.handle, settings, error)
         if not self._stream:
             raise _exception(error)

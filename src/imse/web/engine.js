@@ -17,7 +17,7 @@
 //   const ready = stream.feed(noisy)
 
 const ERROR_BYTES = 512
-const SETTINGS_BYTES = 24
+const SETTINGS_BYTES = 28
 const PART_BYTES = 20
 const STATUS_BYTES = 4 // in front of the text of an error
 const FLOAT_BYTES = 4
@@ -160,19 +160,19 @@ class Network {
     })
   }
 
-  /** A stream of given settings: `sampleRate` in Hz; `window`, `hop`, `lookAhead` and `fade` in milliseconds. */
-  streamOf({ sampleRate, window, hop, lookAhead, fade }, attenuationLimitDb = Infinity) {
+  /** A stream of given settings: `sampleRate` in Hz; `window`, `recomputed`, `hop`, `lookAhead` and `fade` in milliseconds. */
+  streamOf({ sampleRate, window, recomputed, hop, lookAhead, fade }, attenuationLimitDb = Infinity) {
     const { imse } = this
     return imse.withMemory([SETTINGS_BYTES, ERROR_BYTES], (settings, error) => {
-      const samples = [window, hop, lookAhead, fade].map((ms) => SAMPLES_PER_MS * ms)
-      new Int32Array(imse.exports.memory.buffer, settings, 5).set([sampleRate, ...samples])
+      const samples = [window, recomputed, hop, lookAhead, fade].map((ms) => SAMPLES_PER_MS * ms)
+      new Int32Array(imse.exports.memory.buffer, settings, 6).set([sampleRate, ...samples])
       return this.#openStream(settings, attenuationLimitDb, error)
     })
   }
 
   #openStream(settings, attenuationLimitDb, error) {
     const { imse } = this
-    imse.floats(settings, SETTINGS_BYTES / FLOAT_BYTES)[5] = attenuationLimitDb
+    imse.floats(settings, SETTINGS_BYTES / FLOAT_BYTES)[6] = attenuationLimitDb
     const address = imse.exports.imse_stream_open(this.address, settings, error)
     if (!address) throw imse.error(error)
     return new Stream(imse, address)

@@ -2,13 +2,14 @@
 // one when it turns out to be too slow.
 import { Imse } from './engine.js'
 
-// From the shortest latency on: window, hop, look-ahead and fade in milliseconds, see imse_stream_settings. A step takes a
-// time that depends on its window, so longer hops take less of the processor: 1, 0.53, 0.42 and 0.34 times as much.
+// From the shortest latency on: window, what is recomputed, hop, look-ahead and fade in milliseconds, see
+// imse_stream_settings. A step takes a time that depends on what is recomputed, so longer hops take less of the processor:
+// 1, 0.7, 0.5 and 0.46 times as much.
 const CHOICES_MS = [
-  [500, 100, 24, 16],
-  [500, 200, 24, 16],
-  [500, 250, 24, 16],
-  [800, 500, 50, 16],
+  [500, 125, 50, 50, 8],
+  [500, 175, 100, 32, 8],
+  [500, 250, 200, 24, 8],
+  [1000, 575, 500, 50, 8],
 ]
 const ADMITTED_LOAD = 0.7 // at the beginning: other programs want their share
 const HIGHEST_LOAD = 0.9 // afterwards
@@ -42,13 +43,13 @@ async function reporting(work) {
 }
 
 function open(i) {
-  const [window, hop, lookAhead, fade] = CHOICES_MS[i]
-  return network.streamOf({ sampleRate: options.sampleRate, window, hop, lookAhead, fade }, options.attenuationLimitDb)
+  const [window, recomputed, hop, lookAhead, fade] = CHOICES_MS[i]
+  return network.streamOf({ sampleRate: options.sampleRate, window, recomputed, hop, lookAhead, fade }, options.attenuationLimitDb)
 }
 
 /** The share of this thread that a stream takes; `stepSeconds` becomes what its steps take. */
 function measure(i) {
-  const hopSeconds = CHOICES_MS[i][1] / 1000
+  const hopSeconds = CHOICES_MS[i][2] / 1000
   const noise = Float32Array.from({ length: hopSeconds * options.sampleRate }, () => 0.1 * (Math.random() - 0.5))
   const stream = open(i)
   stream.feed(noise) // a step may need more than a hop at first

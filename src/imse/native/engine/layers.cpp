@@ -22,7 +22,7 @@ long Session::slot_size(int frames) const {
 }
 
 void Session::reserve() {
-  slot_ = slot_size(frames_);
+  slot_ = slot_size(frames_.computed());
   if (arena_size_ >= SLOTS * slot_) return;
   arena_.reset();
   arena_size_ = 0;
@@ -34,12 +34,12 @@ void Session::trim(int frames) {
   if (arena_size_ <= SLOTS * slot_size(frames)) return;
   arena_.reset();
   arena_size_ = 0;
-  spectrum_ = {};
-  for (auto* buffer : {&phase_, &real_, &imag_, &windowed_}) *buffer = {};
+  for (auto* buffer : {&noisy_, &phase_, &magnitude_, &real_, &imag_, &windowed_}) *buffer = {};
 }
 
-Map Session::map(int slot, int channels, int frames, int bins) {
-  const Map map{arena_.get() + slot * slot_ + PAD, channels, frames, bins};
+Map Session::map(int slot, int channels, const Frames& frames, int bins) {
+  if (past_) return past_->map(channels, frames, bins);
+  const Map map{arena_.get() + slot * slot_ + PAD, channels, bins, frames};
   for_frames(frames, [&](int begin, int end, Scratch&) {
     for (int t = begin; t < end; t++) {
       const Rows frame = map.frame(t);
@@ -51,11 +51,14 @@ Map Session::map(int slot, int channels, int frames, int bins) {
 }
 
 Map Session::at_level(int slot, int level) {
-  return map(slot, network_.channels * (level + 1), frames_ >> level, network_.bins / 2 >> level);
+  const Frames frames{frames_.begin >> level, frames_.first >> level, frames_.end >> level};
+  return map(slot, network_.channels * (level + 1), frames, network_.bins / 2 >> level);
 }
 
+Map Session::in_place_of(const Map& map) { return past_ ? past_->map(map.channels, map.frames, map.bins) : map; }
+
 const float* Session::frame_or_zeros(const Map& map, int t, int channel) const {
-  return t < 0 || t >= map.frames ? zeros_.data() + PAD : map.frame(t).row(channel);
+  return map.frames.contain(t) ? map.frame(t).row(channel) : zeros_.data() + PAD;
 }
 
 // ---- Convolutions ----
@@ -76,16 +79,16 @@ template <class Done>
 void Session::convolve(const Winograd& layer, const Map* const* maps, int count, int dilation, const Map& out,
                        const Map* residual, const Done& done) {
   const int span = WINOGRAD_OUTPUTS * dilation;  // frames of `dilation` groups
-  const int groups = (out.frames + span - 1) / span * dilation;
-  for_frames(groups, [&](int begin, int end, Scratch& scratch) {
+  const int groups = (out.frames.computed() + span - 1) / span * dilation;
+  for_frames({0, 0, groups}, [&](int begin, int end, Scratch& scratch) {
     const int inputs = count * network_.channels;
     const Rows transformed = scratch.rows(WINOGRAD_PRODUCTS * inputs, out.bins);
     const Rows products = scratch.rows(WINOGRAD_PRODUCTS * out.channels, out.bins);
     const long apart = inputs * out.stride();
     const float** taps = scratch.row_list(3L * inputs);
     for (int group = begin; group < end; group++) {
-      const int first = group / dilation * span + group % dilation;
-      if (first >= out.frames) continue;
+      const int first = out.frames.first + group / dilation * span + group % dilation;
+      if (first >= out.frames.end) continue;
       for (int j = 0; j < count; j++) {
         const float* around[WINOGRAD_PRODUCTS];
         for (int i = 0; i < WINOGRAD_PRODUCTS; i++) around[i] = frame_or_zeros(*maps[j], first + (i - 1) * dilation);
@@ -102,8 +105,8 @@ void Session::convolve(const Winograd& layer, const Map* const* maps, int count,
       const float* residuals[WINOGRAD_OUTPUTS];
       for (int i = 0; i < WINOGRAD_OUTPUTS; i++) {
         const int t = first + i * dilation;
-        targets[i] = t < out.frames ? out.frame(t).data : nullptr;
-        residuals[i] = residual && t < out.frames ? residual->frame(t).data : nullptr;
+        targets[i] = t < out.frames.end ? out.frame(t).data : nullptr;
+        residuals[i] = residual && targets[i] ? residual->frame(t).data : nullptr;
       }
       kernels_.winograd_output({products.data, out.channels, out.bins, products.stride}, out.frame_size(),
                                layer.bias.empty() ? nullptr : layer.bias.data(), residual ? residuals : nullptr,
@@ -138,27 +141,28 @@ void Session::dense(const std::vector<DenseLayer>& layers, const Map* maps) {
 // ---- Instance norm ----
 
 // Room for the statistics of every row.
-void Session::reserve_statistics(const Map& map) {
-  statistics_.resize(static_cast<size_t>(map.frames) * 2 * map.channels);
-}
+void Session::reserve_statistics(const Map& map) { statistics_.resize(2UL * map.frames.computed() * map.channels); }
 
 void Session::record_statistics(const Map& map, int t) {
-  kernels_.row_statistics(map.frame(t), &statistics_[static_cast<size_t>(t) * 2 * map.channels]);
+  kernels_.row_statistics(map.frame(t), &statistics_[2 * place(map, t) * map.channels]);
 }
 
-// Gain and shift per channel, from the statistics of all rows.
+// Gain and shift per channel, from the statistics of all rows and of those that the stream had before.
 void Session::compute_norm(const Norm& norm, const Map& map) {
-  const int channels = map.channels;
+  const int channels = map.channels, count = map.frames.computed(), leaving = past_ ? past_->leaving(map) : 0;
+  NormTotals* past = past_ ? &past_->norm() : nullptr;
+  NormTotals totals = past ? *past : NormTotals{};
+  for (int i = 0; i < count; i++) {
+    totals.add(&statistics_[2L * i * channels], channels);
+    if (i + 1 == leaving) *past = totals;
+  }
+  if (past) past->leave(past_->kept());
   gain_.resize(channels), shift_.resize(channels);
   for (int c = 0; c < channels; c++) {
-    double mean = 0, squares = 0;
-    for (int t = 0; t < map.frames; t++) mean += statistics_[(static_cast<size_t>(t) * channels + c) * 2];
-    mean /= map.frames;
-    for (int t = 0; t < map.frames; t++) {
-      const float* row = &statistics_[(static_cast<size_t>(t) * channels + c) * 2];
-      squares += row[1] + map.bins * (row[0] - mean) * (row[0] - mean);
-    }
-    const double deviation = std::sqrt(squares / (static_cast<double>(map.frames) * map.bins) + NORM_EPSILON);
+    const double mean = totals.means[c] / totals.frames;
+    const double variance =
+        totals.squares[c] / totals.frames - mean * mean + totals.deviations[c] / (totals.frames * map.bins);
+    const double deviation = std::sqrt(std::max(variance, 0.0) + NORM_EPSILON);
     gain_[c] = static_cast<float>(norm.weight[c] / deviation);
     shift_[c] = static_cast<float>(norm.bias[c] - mean * norm.weight[c] / deviation);
   }
@@ -180,14 +184,16 @@ void Session::normalise(const Norm& norm, const Map& map) {
 // `out` and `a` are none of the other maps.
 void Session::run_stage(const Stage& stage, const Map& in, const Map& out, const Map& a, const Map& b, const Map& c) {
   // The blocks go to and fro between `a` and `out`, and end there; the values of their attentions between `b` and `c`.
-  const bool odd = stage.blocks.size() % 2;
-  const Map *x = odd ? &a : &out, *y = odd ? &out : &a, *values = &b, *next_values = &c;
-  embed(stage, in, *x, *values);
-  for (size_t i = 0; i < stage.blocks.size(); i++) {
-    const bool last = i + 1 == stage.blocks.size();
-    run_block(stage, i, *x, *y, *values, *next_values, last ? &in : nullptr);
-    std::swap(x, y);
-    std::swap(values, next_values);
+  const size_t count = stage.blocks.size();
+  const auto place_of = [&](size_t i) { return (count - i) % 2 ? a : out; };
+  Map x = in_place_of(place_of(0)), values = in_place_of(b);
+  embed(stage, in, x, values);
+  for (size_t i = 0; i < count; i++) {
+    const bool last = i + 1 == count;
+    const Map y = last ? out : in_place_of(place_of(i + 1)), next_values = last ? b : in_place_of(i % 2 ? b : c);
+    run_block(stage, i, x, y, values, next_values, last ? &in : nullptr);
+    x = y;
+    values = next_values;
   }
 }
 
@@ -202,11 +208,11 @@ void Session::embed(const Stage& stage, const Map& in, const Map& out, const Map
     const AttentionRows rows(scratch, out);
     clear_padding(ring);
     const auto mixed_at = [&](int t) { return Rows{ring.row(t % BAND * c), c, in.bins, ring.stride}; };
-    for (int t = std::max(begin - REACH, 0); t < end + REACH; t++) {
+    for (int t = std::max(begin - REACH, in.frames.begin); t < end + REACH; t++) {
       prefetch(in, t + 1);
       prefetch(out, t + 1 - REACH);
       prefetch(values, t + 1 - REACH);
-      if (t < in.frames) multiply(stage.pointwise, scratch.row_list(in.frame(t)), mixed_at(t));
+      if (t < in.frames.end) multiply(stage.pointwise, scratch.row_list(in.frame(t)), mixed_at(t));
       const int at = t - REACH;
       if (at < begin) continue;
       const Rows to = out.frame(at);
@@ -215,7 +221,7 @@ void Session::embed(const Stage& stage, const Map& in, const Map& out, const Map
         const float* frames[BAND];
         for (int i = 0; i < layer.height; i++) {
           const int near = at + i - layer.height / 2;
-          frames[i] = near < 0 || near >= in.frames ? zeros_.data() + PAD : mixed_at(near).row(first);
+          frames[i] = in.frames.contain(near) ? mixed_at(near).row(first) : zeros_.data() + PAD;
         }
         layer.kernel(frames, layer.weights.data(), layer.bias_or_null(), {to.row(first), g, to.bins, to.stride});
       };
@@ -225,7 +231,7 @@ void Session::embed(const Stage& stage, const Map& in, const Map& out, const Map
       sum_attention(block, stage.level, out, values, at, rows, scratch);
     }
   });
-  average_attention(c / HEAD_SIZE, in.frames, in.bins);
+  average_attention(out);
 }
 
 // The second pass of a block, and the first one of the next block, frame by frame.
@@ -250,19 +256,22 @@ void Session::run_block(const Stage& stage, size_t number, const Map& x, const M
     const auto attended_at = [&](int t) { return Rows{attended.row((t & 1) * c), c, bins, attended.stride}; };
     const auto hidden_at = [&](int t) { return Rows{ring.row(t % 3 * 2 * hidden), 2 * hidden, bins, ring.stride}; };
     // The depthwise convolution needs the hidden map of the frame before and after: each is computed one ahead.
-    for (int t = std::max(begin - 1, 0); t <= end; t++) {
+    for (int t = std::max(begin - 1, x.frames.begin); t <= end; t++) {
       prefetch(x, t + 1);
       prefetch(values, t + 1 + LEPE_SIZE / 2);
       prefetch(y, t);
       if (next) prefetch(next_values, t);
       if (residual) prefetch(*residual, t);
-      if (t < x.frames) {
+      if (t < x.frames.end) {
         const Rows middle = attended_at(t);
-        kernels_.scale(x.frame(t), &deviations_before_[static_cast<size_t>(t) * bins], rows.normal);
+        if (t < x.frames.first)  // a stream does not keep the deviations
+          kernels_.normalise_channels(x.frame(t), rows.deviations, rows.normal);
+        else
+          kernels_.scale(x.frame(t), &deviations_before_[place(x, t) * bins], rows.normal);
         multiply(block.queries_gate.weights, scratch.row_list(rows.normal), queries_gate,
                  {block.queries_gate.bias.data()});
         depthwise(block.lepe, values, t, 0, lepe);
-        rotate_context(context_of_all, context, c / HEAD_SIZE, t);
+        rotate_context(context_of_all, x, t, context);
         kernels_.attend(queries, context, rotation, lepe.data, queries_gate.row(c));
         multiply(block.projection.weights, scratch.row_list(queries), middle,
                  {block.projection.bias.data(), {x.frame(t).data}});
@@ -274,7 +283,7 @@ void Session::run_block(const Stage& stage, size_t number, const Map& x, const M
       const float* around[3];
       for (int i = 0; i < 3; i++) {
         const int near = at + i - 1;
-        around[i] = near < 0 || near >= x.frames ? zeros_.data() + PAD : hidden_at(near).data;
+        around[i] = x.frames.contain(near) ? hidden_at(near).data : zeros_.data() + PAD;
       }
       kernels_.gated(around, block.depthwise.data(), gated);
       multiply(block.project_out, scratch.row_list(gated), y.frame(at),
@@ -282,7 +291,7 @@ void Session::run_block(const Stage& stage, size_t number, const Map& x, const M
       if (next) sum_attention(*next, stage.level, y, next_values, at, rows, scratch);
     }
   });
-  if (next) average_attention(c / HEAD_SIZE, y.frames, bins);
+  if (next) average_attention(y);
 }
 
 // ---- Attention ----
@@ -294,7 +303,7 @@ Session::AttentionRows::AttentionRows(Scratch& scratch, const Map& x)
 
 // Room for what the first pass of a block leaves to the second.
 void Session::reserve_attention(const Map& x) {
-  const size_t heads = x.channels / HEAD_SIZE, frames = x.frames;
+  const size_t heads = x.channels / HEAD_SIZE, frames = x.frames.computed();
   sums_.resize(frames * heads * HEAD_SUMS);
   deviations_.resize(frames * x.bins);
   context_.resize(heads * HEAD_SUMS);
@@ -306,51 +315,48 @@ void Session::sum_attention(const Block& block, int level, const Map& x, const M
   const int c = x.channels, heads = c / HEAD_SIZE, bins = x.bins;
   const Rows keys{rows.keys_values.data, c, bins, rows.keys_values.stride};
   const Rows fresh{rows.keys_values.row(c), c, bins, rows.keys_values.stride};
-  kernels_.normalise_channels(x.frame(t), &deviations_[static_cast<size_t>(t) * bins], rows.normal);
+  kernels_.normalise_channels(x.frame(t), &deviations_[place(x, t) * bins], rows.normal);
   multiply(block.keys_values.weights, scratch.row_list(rows.normal), rows.keys_values, {block.keys_values.bias.data()});
   // Not written there at once: the product would wait for the memory.
   const Rows kept = values.frame(t);
   for (int i = 0; i < c; i++) std::memcpy(kept.row(i), fresh.row(i), sizeof(float) * bins);
   kernels_.sum_keys_values(keys, fresh, network_.frequency_rotation[level].data(),
-                           &sums_[static_cast<size_t>(t) * heads * HEAD_SUMS]);
+                           &sums_[place(x, t) * heads * HEAD_SUMS]);
 }
 
-// The sums of all frames to the context of the whole map; the first half of the keys is rotated along time on the way.
-void Session::average_attention(int heads, int frames, int bins) {
-  std::vector<double> all(context_.size());
-  for (int t = 0; t < frames; t++)
-    for (long h = 0; h < heads; h++) {
-      const float* of_frame = &sums_[(static_cast<size_t>(t) * heads + h) * HEAD_SUMS];
-      double* to = &all[h * HEAD_SUMS];
-      for (int i = 0; i < 2 * HEAD_SIZE; i++) to[i] += of_frame[i];
-      const float* products = of_frame + 2 * HEAD_SIZE;
-      double* rotated = to + 2 * HEAD_SIZE;
-      const float* cosines = &time_rotation_[2L * ROTARY_PAIRS * t];
-      for (int pair = 0; pair < ROTARY_PAIRS; pair++)
-        for (int j = 0; j < HEAD_SIZE; j++) {
-          const int even = 2 * pair * HEAD_SIZE + j, odd = even + HEAD_SIZE;
-          float x = products[even], y = products[odd];
-          rotate(x, y, cosines[pair], cosines[ROTARY_PAIRS + pair]);
-          rotated[even] += x;
-          rotated[odd] += y;
-        }
-      for (int i = 2 * ROTARY_PAIRS * HEAD_SIZE; i < HEAD_SIZE * HEAD_SIZE; i++) rotated[i] += products[i];
+const float* Session::time_rotation(const Map& map, int t) const {
+  return &time_rotation_[2UL * ROTARY_PAIRS * (t - map.frames.first + 1)];
+}
+
+// The sums of all frames, and of those that the stream had before, to the context of the whole map; the first half of
+// the keys is rotated along time on the way.
+void Session::average_attention(const Map& map) {
+  const int leaving = past_ ? past_->leaving(map) : 0;
+  AttentionTotals* past = past_ ? &past_->attention() : nullptr;
+  AttentionTotals totals = past ? *past : AttentionTotals{};
+  totals.sums.resize(context_.size());
+  for (int t = map.frames.first; t < map.frames.end; t++) {
+    totals.add(&sums_[place(map, t) * context_.size()], time_rotation(map, t));
+    if (t + 1 == map.frames.first + leaving) {
+      *past = totals;
+      past->leave(time_rotation(map, t + 1), past_->kept());
     }
-  const double positions = static_cast<double>(frames) * bins;
+  }
+  const double positions = totals.frames * map.bins;
   const double scale = 1 / std::sqrt(static_cast<double>(HEAD_SIZE));
-  for (size_t i = 0; i < all.size(); i++) {
+  for (size_t i = 0; i < context_.size(); i++) {
     const bool mean_of_values = i % HEAD_SUMS / HEAD_SIZE == 1;
-    context_[i] = static_cast<float>(all[i] / positions * (mean_of_values ? 1.0 : scale));
+    context_[i] = static_cast<float>(totals.sums[i] / positions * (mean_of_values ? 1.0 : scale));
   }
 }
 
 // The context as seen from frame t: keys rotated back there, instead of the queries rotated.
-void Session::rotate_context(const std::vector<float>& of_all, float* context, int heads, int t) const {
+void Session::rotate_context(const std::vector<float>& of_all, const Map& map, int t, float* context) const {
   std::copy(of_all.begin(), of_all.end(), context);
-  const float* cosines = &time_rotation_[2L * ROTARY_PAIRS * t];
-  for (long h = 0; h < heads; h++)
+  const float* cosines = time_rotation(map, t);
+  for (size_t h = 0; h < of_all.size(); h += HEAD_SUMS)
     for (int pair = 0; pair < ROTARY_PAIRS; pair++) {
-      float* even = context + h * HEAD_SUMS + 2 * HEAD_SIZE + 2 * pair * HEAD_SIZE;
+      float* even = context + h + 2 * HEAD_SIZE + 2L * pair * HEAD_SIZE;
       float* odd = even + HEAD_SIZE;
       for (int j = 0; j < HEAD_SIZE; j++) rotate(even[j], odd[j], cosines[pair], -cosines[ROTARY_PAIRS + pair]);
     }

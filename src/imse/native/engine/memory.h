@@ -63,21 +63,31 @@ inline AlignedFloats allocate_floats(std::size_t count) {
   return floats;
 }
 
+// The frames of a map. A segment has no others than those that are computed; in a stream, some come before them.
+struct Frames {
+  int begin, first, end;  // from `first` on they are computed
+
+  int computed() const { return end - first; }
+  bool contain(int t) const { return t >= begin && t < end; }
+};
+
 // Rows [frames][channels][bins], each with zeros behind it, and zeros in front of the first.
 struct Map {
   float* data;
-  int channels, frames, bins;
+  int channels, bins;
+  Frames frames;
+  int mask = -1;  // of a ring, in which later frames take the place of earlier ones: its size, a power of two, less one
 
   long stride() const { return bins + PAD; }
   long frame_size() const { return channels * stride(); }
-  Rows frame(int t) const { return {data + t * frame_size(), channels, bins, stride()}; }
+  Rows frame(int t) const { return {data + (t & mask) * frame_size(), channels, bins, stride()}; }
 };
 
 // Fetch a frame to the cache ahead of its use: a map is larger than the cache, and the processor does not foresee the
 // next frame by itself, as it lies on other pages.
 inline void prefetch(const Map& map, int t) {
-  if (t < 0 || t >= map.frames) return;
-  const float* frame = map.data + t * map.frame_size();
+  if (!map.frames.contain(t)) return;
+  const float* frame = map.frame(t).data;
   for (long i = 0; i < map.frame_size(); i += PAD) __builtin_prefetch(frame + i, 0, 2);
 }
 

@@ -35,8 +35,14 @@ Session::Session(const Network& network, const Transform& transform, int threads
 }
 
 void Session::run(const float* magnitude, const float* phase, int frames, float* enhanced, float* real, float* imag) {
-  frames_ = (frames + FRAMES_MULTIPLE - 1) / FRAMES_MULTIPLE * FRAMES_MULTIPLE;
+  past_ = nullptr;
+  frames_ = {0, 0, (frames + FRAMES_MULTIPLE - 1) / FRAMES_MULTIPLE * FRAMES_MULTIPLE};
   reserve();
+  run_frames(magnitude, phase, frames, enhanced, real, imag);
+}
+
+void Session::run_frames(const float* magnitude, const float* phase, int frames, float* enhanced, float* real,
+                         float* imag) {
   rotation_of_frames();
   const Map input = encode(magnitude, phase, frames);  // in slot 0
   const Map decoded = unet(input);                     // in slot 1
@@ -45,32 +51,54 @@ void Session::run(const float* magnitude, const float* phase, int frames, float*
   decode_phase(refine(input, decoded, network_.refine_phase, network_.phase_out), frames, real, imag);
 }
 
-const Session::Spectrum& Session::run(const float* waveform, long samples, float* enhanced) {
-  const int frames = spectrum_.frames = static_cast<int>(Transform::frames(samples));
-  const size_t size = static_cast<size_t>(frames) * network_.bins;
-  for (auto* buffer : {&spectrum_.noisy, &spectrum_.enhanced, &phase_, &real_, &imag_}) buffer->resize(size);
-  windowed_.resize(static_cast<size_t>(frames) * Transform::FRAME);
-  float *noisy = spectrum_.noisy.data(), *magnitude = spectrum_.enhanced.data();
-  for_frames(frames, [&](int begin, int end, Scratch& scratch) {
-    transform_.analyse(waveform, samples, begin, end, scratch, noisy, phase_.data());
+Session::Spectrum Session::run(const float* waveform, long samples, float* enhanced) {
+  past_ = nullptr;
+  return run(waveform, samples, 0, static_cast<int>(Transform::frames(samples)), enhanced);
+}
+
+Session::Spectrum Session::run(Past& past, const float* waveform, float* enhanced) {
+  past_ = &past;
+  frames_ = past.next_step();
+  // The frame in the middle of which the signal ends would half be mirrored: it is left for the next step.
+  const int frames = frames_.computed();
+  return run(waveform, LEAD + static_cast<long>(frames) * HOP_LENGTH, LEAD / HOP_LENGTH, frames, enhanced);
+}
+
+// So many frames from the `first` of the waveform on, to the samples from the middle of that one on.
+Session::Spectrum Session::run(const float* waveform, long samples, int first, int frames, float* enhanced) {
+  const size_t size = static_cast<size_t>(first + frames) * network_.bins;
+  for (auto* buffer : {&noisy_, &phase_, &magnitude_, &real_, &imag_}) buffer->resize(size);
+  windowed_.resize(static_cast<size_t>(first + frames) * Transform::FRAME);
+  const Frames all{0, first, first + frames};
+  for_frames(all, [&](int begin, int end, Scratch& scratch) {
+    transform_.analyse(waveform, samples, begin, end, scratch, noisy_.data(), phase_.data());
   });
-  run(noisy, phase_.data(), frames, magnitude, real_.data(), imag_.data());
-  for_frames(frames, [&](int begin, int end, Scratch& scratch) {
-    transform_.synthesise(magnitude, real_.data(), imag_.data(), begin, end, scratch, windowed_.data());
+  const long skipped = static_cast<long>(first) * network_.bins;
+  const float *noisy = noisy_.data() + skipped, *phase = phase_.data() + skipped;
+  float *magnitude = magnitude_.data() + skipped, *real = real_.data() + skipped, *imag = imag_.data() + skipped;
+  if (past_)
+    run_frames(noisy, phase, frames, magnitude, real, imag);
+  else
+    run(noisy, phase, frames, magnitude, real, imag);
+  for_frames(all, [&](int begin, int end, Scratch& scratch) {
+    transform_.synthesise(magnitude_.data(), real_.data(), imag_.data(), begin, end, scratch, windowed_.data());
   });
-  for_frames(frames, [&](int begin, int end, Scratch&) {
-    const auto sample = [&](int frame) { return frame == frames ? samples : static_cast<long>(frame) * HOP_LENGTH; };
-    transform_.overlap_add(windowed_.data(), frames, sample(begin), sample(end), enhanced);
+  const long written = samples - static_cast<long>(first) * HOP_LENGTH;
+  for_frames({0, 0, frames}, [&](int begin, int end, Scratch&) {
+    const auto sample = [&](int frame) { return frame == frames ? written : static_cast<long>(frame) * HOP_LENGTH; };
+    transform_.overlap_add(&windowed_[static_cast<size_t>(first) * Transform::FRAME], frames, sample(begin),
+                           sample(end), enhanced);
   });
-  return spectrum_;
+  return {frames, noisy, magnitude};
 }
 
 void Session::rotation_of_frames() {
-  time_rotation_.resize(2UL * ROTARY_PAIRS * frames_);
-  for (int t = 0; t < frames_; t++) {
-    float* cosines = &time_rotation_[2L * ROTARY_PAIRS * t];
+  const int count = frames_.computed() + 1;
+  time_rotation_.resize(2UL * ROTARY_PAIRS * count);
+  for (int i = 0; i < count; i++) {
+    float* cosines = &time_rotation_[2L * ROTARY_PAIRS * i];
     for (int pair = 0; pair < ROTARY_PAIRS; pair++) {
-      const float angle = ROTARY_SPEEDS[pair] * static_cast<float>(t);
+      const float angle = ROTARY_SPEEDS[pair] * static_cast<float>(i - 1);
       cosines[pair] = std::cos(angle);
       cosines[ROTARY_PAIRS + pair] = std::sin(angle);
     }
@@ -85,7 +113,7 @@ Map Session::encode(const float* magnitude, const float* phase, int frames) {
   reserve_statistics(maps[0]);
   for_frames(frames_, [&](int begin, int end, Scratch&) {
     for (int t = begin; t < end; t++) {
-      const long at = static_cast<long>(std::min(t, frames - 1)) * bins;  // the last frame repeated
+      const long at = std::min<long>(t - frames_.first, frames - 1) * bins;  // the last frame repeated
       const float* rows[] = {magnitude + at, phase + at};
       const Convolution& entry = network_.entry.convolution;
       multiply(entry.weights, rows, maps[0].frame(t), {entry.bias.data()});
@@ -183,7 +211,9 @@ Map Session::unet(const Map& input) {
 
 // A stage with the last three slots to work in.
 void Session::stage_in_slots(const Stage& stage, const Map& in, const Map& out) {
-  run_stage(stage, in, out, at_level(7, stage.level), at_level(8, stage.level), at_level(9, stage.level));
+  // In a stream no map takes the place of another, so the shape is enough.
+  const auto room = [&](int slot) { return past_ ? out : at_level(slot, stage.level); };
+  run_stage(stage, in, out, room(7), room(8), room(9));
 }
 
 // To slot 2.
@@ -228,9 +258,9 @@ void Session::decode_magnitude(const Map& in, const float* noisy, int frames, fl
                   network_.mask_weight,
                   network_.mask_bias,
                   network_.steepness.data()};
-  for_frames(frames, [&](int begin, int end, Scratch&) {
-    for (int t = begin; t < end; t++) {
-      const long at = static_cast<long>(t) * network_.bins;
+  for_frames(merged.frames, [&](int begin, int end, Scratch&) {
+    for (int t = begin; t < std::min(end, merged.frames.first + frames); t++) {
+      const long at = static_cast<long>(place(merged, t)) * network_.bins;
       kernels_.mask(merged.frame(t).data, noisy + at, mask, network_.bins, enhanced + at);
     }
   });
@@ -255,14 +285,15 @@ void Session::decode_phase(const Map& in, int frames, float* real, float* imag) 
     }
   });
   compute_norm(network_.phase_norm, wide);
-  for_frames(frames, [&](int begin, int end, Scratch& scratch) {
+  for_frames(wide.frames, [&](int begin, int end, Scratch& scratch) {
     const Rows both = scratch.rows(2, bins);
-    for (int t = begin; t < end; t++) {
+    for (int t = begin; t < std::min(end, wide.frames.first + frames); t++) {
       normalise_frame(network_.phase_norm, wide, t);
       multiply(network_.direction.weights, scratch.row_list(wide.frame(t)), both, {network_.direction.bias.data()});
       kernels_.direction(both.row(0), both.row(1), bins);
-      std::copy_n(both.row(0), bins, real + static_cast<long>(t) * bins);
-      std::copy_n(both.row(1), bins, imag + static_cast<long>(t) * bins);
+      const long at = static_cast<long>(place(wide, t)) * bins;
+      std::copy_n(both.row(0), bins, real + at);
+      std::copy_n(both.row(1), bins, imag + at);
     }
   });
 }

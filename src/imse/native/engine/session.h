@@ -1,4 +1,4 @@
-// One segment on its way through the network, frame by frame.
+// One segment on its way through the network, or the newest frames of a stream.
 //
 // What a frame needs of the whole segment (the statistics of an instance norm, the sums of an attention) splits the
 // work into passes; within a pass every frame goes through all layers while it is in the cache, and threads take a
@@ -12,6 +12,7 @@
 #include "../signal/transform.h"
 #include "kernels.h"
 #include "memory.h"
+#include "past.h"
 #include "weights.h"
 
 namespace imse {
@@ -28,12 +29,19 @@ class Session {
   // The spectrum of a waveform before and after the network.
   struct Spectrum {
     int frames;
-    std::vector<float> noisy, enhanced;  // compressed magnitude, [frames, bins]
+    const float *noisy, *enhanced;  // compressed magnitude, [frames, bins]
   };
 
   // A waveform with at least one sample, of as many frames as fit in an int. What is returned lasts until the next
   // call.
-  const Spectrum& run(const float* waveform, long samples, float* enhanced);
+  Spectrum run(const float* waveform, long samples, float* enhanced);
+
+  // Samples of a stream before the first frame that a step computes.
+  static constexpr long LEAD = (N_FFT / 2 + HOP_LENGTH - 1) / HOP_LENGTH * HOP_LENGTH;
+
+  // One step of a stream: its newest LEAD + `samples` ones, which are a hop for each frame that a step computes, to the
+  // last `samples` enhanced. The first and the last N_FFT / 2 of them lack frames that overlap.
+  Spectrum run(Past& past, const float* waveform, float* enhanced);
 
   // Give up the memory for segments of more frames than these.
   void trim(int frames);
@@ -46,21 +54,25 @@ class Session {
 
   long slot_size(int frames) const;
   void reserve();
-  Map map(int slot, int channels, int frames, int bins);
+  // In a slot, or that of the stream whose turn it is.
+  Map map(int slot, int channels, const Frames& frames, int bins);
   // At a level of the U-Net: 0 has all frames and c channels.
   Map at_level(int slot, int level);
+  // For another map in the slot of this one. A stream keeps both.
+  Map in_place_of(const Map& map);
   // From a channel of frame t of a map on; outside the map all channels are zeros.
   const float* frame_or_zeros(const Map& map, int t, int channel = 0) const;
 
-  // Call task(begin, end, scratch) on every thread, for its range of `frames` frames.
+  // Call task(begin, end, scratch) on every thread, for its range of the frames that are computed.
   template <class Task>
-  void for_frames(int frames, const Task& task) {
+  void for_frames(const Frames& frames, const Task& task) {
     pool_.run([&](int worker) {
       const FlushDenormals flush;
       Scratch& scratch = scratch_[worker];
       scratch.reset();
-      const int begin = static_cast<int>(static_cast<long>(frames) * worker / pool_.workers());
-      const int end = static_cast<int>(static_cast<long>(frames) * (worker + 1) / pool_.workers());
+      const long count = frames.computed();
+      const int begin = frames.first + static_cast<int>(count * worker / pool_.workers());
+      const int end = frames.first + static_cast<int>(count * (worker + 1) / pool_.workers());
       if (begin < end) task(begin, end, scratch);
     });
   }
@@ -73,6 +85,10 @@ class Session {
   template <class Done>
   void convolve(const Winograd& layer, const Map* const* maps, int count, int dilation, const Map& out,
                 const Map* residual, const Done& done);
+
+  // The place of a frame among those that are computed.
+  static size_t place(const Map& map, int t) { return static_cast<size_t>(t - map.frames.first); }
+  const float* time_rotation(const Map& map, int t) const;
 
   void reserve_statistics(const Map& map);
   void record_statistics(const Map& map, int t);
@@ -97,11 +113,13 @@ class Session {
   void reserve_attention(const Map& x);
   void sum_attention(const Block& block, int level, const Map& x, const Map& values, int t, const AttentionRows& rows,
                      Scratch& scratch);
-  void average_attention(int heads, int frames, int bins);
-  void rotate_context(const std::vector<float>& of_all, float* context, int heads, int t) const;
+  void average_attention(const Map& map);
+  void rotate_context(const std::vector<float>& of_all, const Map& map, int t, float* context) const;
 
   // ---- The network (session.cpp) ----
 
+  Spectrum run(const float* waveform, long samples, int first, int frames, float* enhanced);
+  void run_frames(const float* magnitude, const float* phase, int frames, float* enhanced, float* real, float* imag);
   void rotation_of_frames();
   Map encode(const float* magnitude, const float* phase, int frames);
   void halve(const Resampling& down, const Map& in, const Map& out);
@@ -119,14 +137,14 @@ class Session {
   Pool pool_;
   std::vector<Scratch> scratch_;
   std::vector<float> zeros_;
-  int frames_ = 0;
+  Past* past_ = nullptr;  // of the stream, if it is one
+  Frames frames_{};
   long slot_ = 0, arena_size_ = 0;
   AlignedFloats arena_;
   std::vector<float> statistics_, gain_, shift_, sums_, deviations_, deviations_before_, context_;
-  // Cosines and sines of the angles along time, [frames][2][ROTARY_PAIRS].
+  // Cosines and sines of the angles along time, [frames][2][ROTARY_PAIRS], from the frame before the first on.
   std::vector<float> time_rotation_;
-  Spectrum spectrum_{};
-  std::vector<float> phase_, real_, imag_, windowed_;
+  std::vector<float> noisy_, phase_, magnitude_, real_, imag_, windowed_;
 };
 
 }  // namespace imse

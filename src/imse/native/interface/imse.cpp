@@ -214,9 +214,10 @@ int imse_run_waveform(imse_network* network, const float* waveform, size_t sampl
     expect_not_null(network, waveform, enhanced);
     expect_samples(samples, 1, (MAX_FRAMES - 1) * IMSE_HOP);
     network->with_session([&](imse::Session& session) {
-      const auto& spectrum = session.run(waveform, static_cast<long>(samples), enhanced);
-      if (noisy_magnitude) std::copy(spectrum.noisy.begin(), spectrum.noisy.end(), noisy_magnitude);
-      if (enhanced_magnitude) std::copy(spectrum.enhanced.begin(), spectrum.enhanced.end(), enhanced_magnitude);
+      const auto spectrum = session.run(waveform, static_cast<long>(samples), enhanced);
+      const size_t size = static_cast<size_t>(spectrum.frames) * IMSE_BINS;
+      if (noisy_magnitude) std::copy_n(spectrum.noisy, size, noisy_magnitude);
+      if (enhanced_magnitude) std::copy_n(spectrum.enhanced, size, enhanced_magnitude);
     });
   });
 }

@@ -1,7 +1,6 @@
 #include "model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "../signal/gain.h"
 #include "../signal/level.h"
 #include "../signal/segments.h"
+#include "levelled.h"
 #include "process.h"
 
 namespace imse {
@@ -81,32 +81,17 @@ void Model::forget_sessions_of_parent() {
 
 void Model::enhance_segment(const float* noisy, size_t samples, float* enhanced, float* high_band) {
   const std::vector<float> original(noisy, noisy + samples);
-  double sum = 0;
-  for (const float x : original) sum += x;
-  const auto mean = static_cast<float>(sum / static_cast<double>(samples));
-  std::vector<float> centred(samples), output(samples);
-  for (size_t i = 0; i < samples; i++) centred[i] = original[i] - mean;
-  const std::vector<float> gain = levelling_gain(centred);
-  std::vector<float> levelled(samples);
-  for (size_t i = 0; i < samples; i++) levelled[i] = centred[i] * gain[i];
-  std::vector<float> guide;
+  const Levelled levelled(noisy, samples);
+  std::vector<float> output(samples), guide;
   with_session([&](Session& session) {
     const auto count = static_cast<long>(samples);
-    const Session::Spectrum& spectrum = session.run(levelled.data(), count, output.data());
-    guide = guide_gain(spectrum.noisy.data(), spectrum.enhanced.data(), spectrum.frames, count);
+    const auto spectrum = session.run(levelled.samples.data(), count, output.data());
+    guide = guide_gain(spectrum.noisy, spectrum.enhanced, spectrum.frames, count);
   });
   if (high_band) std::copy(guide.begin(), guide.end(), high_band);
-  for (size_t i = 0; i < samples; i++) {
-    if (!std::isfinite(output[i]))
-      throw Error(IMSE_INVALID_WEIGHTS, "damaged weights: the output of the network is not finite");
-    output[i] /= gain[i];
-  }
-  follow_guide(centred, guide, output);
-  // Direct current must neither hide that the rest becomes louder, nor be spread to where there is none.
-  std::vector<double> powers = hop_powers(centred);
-  const std::vector<double> with_current = hop_powers(original);
-  for (size_t i = 0; i < powers.size(); i++) powers[i] = std::min(powers[i], with_current[i]);
-  const std::vector<float> limit = limiting_gain(powers, output);
+  levelled.restore(0, output);
+  follow_guide(levelled.centred, guide, output);
+  const std::vector<float> limit = limiting_gain(least_powers(original, levelled.centred), hop_powers(output), samples);
   for (size_t i = 0; i < samples; i++) enhanced[i] = output[i] * limit[i];
 }
 

@@ -11,11 +11,16 @@ namespace imse {
 namespace {
 
 constexpr int MAX_WINDOW = 1 << 20;
+// Samples of a frame at the lowest level of the U-Net, and before the middle of a frame.
+constexpr int GRID = IMSE_HOP << (LEVELS - 1), HALF_FRAME = N_FFT / 2;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
 
-// From the shortest latency on: window, hop, look-ahead and fade in milliseconds.
-constexpr int CHOICES[][4] = {
-    {500, 50, 0, 16}, {500, 50, 50, 16}, {500, 100, 24, 16}, {1000, 200, 50, 16}, {1920, 250, 250, 16}};
+// From the shortest latency on: window, what is recomputed, hop, look-ahead and fade, in milliseconds.
+constexpr int CHOICES[][5] = {{500, 100, 25, 33, 8},
+                              {500, 125, 50, 50, 8},
+                              {500, 175, 50, 100, 8},
+                              {500, 275, 100, 150, 8},
+                              {1000, 525, 250, 250, 8}};
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
@@ -27,11 +32,15 @@ const imse_stream_settings& checked(const imse_stream_settings& settings) {
          "a window of " + std::to_string(IMSE_SHORTEST_SEGMENT) + " to " + std::to_string(MAX_WINDOW) + " samples");
   expect(settings.hop >= 1 && IMSE_SAMPLE_RATE % settings.hop == 0,
          "a hop that is a divisor of " + std::to_string(IMSE_SAMPLE_RATE));
+  expect(settings.window % GRID == 0 && settings.recomputed % GRID == 0 && settings.hop % GRID == 0,
+         "a window, a part of it that is recomputed, and a hop that are multiples of " + std::to_string(GRID));
   expect(settings.look_ahead >= 0 && settings.fade >= 0, "no size below 0");
-  // Everything that comes out of a step lies in its window.
+  // Everything that comes out of a step is whole in it.
   const auto wide = [](std::int32_t size) { return static_cast<std::int64_t>(size); };
-  expect(wide(settings.hop) + settings.look_ahead + settings.fade <= settings.window,
-         "a window that holds hop, look-ahead and fade");
+  expect(wide(settings.hop) + settings.look_ahead + settings.fade + HALF_FRAME <= settings.recomputed,
+         "to recompute more than hop, look-ahead and fade: by " + std::to_string(HALF_FRAME) + " samples");
+  expect(wide(settings.recomputed) + Session::LEAD <= settings.window,
+         "a window that is longer than what is recomputed by " + std::to_string(Session::LEAD) + " samples");
   check_attenuation_limit(settings.attenuation_limit_db);
   return settings;
 }
@@ -138,7 +147,7 @@ imse_stream_settings settings_for(double latency_ms, int sample_rate) {
   check_rate(sample_rate);
   const double resampling =
       sample_rate == IMSE_SAMPLE_RATE ? 0 : 2 * Resampler::delay_ms(IMSE_SAMPLE_RATE, sample_rate);
-  const auto total = [&](const int(&choice)[4]) { return choice[1] + choice[2] + choice[3] + resampling; };
+  const auto total = [&](const int(&choice)[5]) { return choice[2] + choice[3] + choice[4] + resampling; };
   const int* best = nullptr;
   for (const auto& choice : CHOICES)
     if (total(choice) <= latency_ms) best = choice;
@@ -146,7 +155,7 @@ imse_stream_settings settings_for(double latency_ms, int sample_rate) {
     throw Error(IMSE_INVALID_ARGUMENT,
                 "the lowest latency is " + std::to_string(static_cast<int>(std::ceil(total(CHOICES[0])))) + " ms");
   const auto samples = [&](int i) { return best[i] * SAMPLES_PER_MS; };
-  return {sample_rate, samples(0), samples(1), samples(2), samples(3), INFINITY};
+  return {sample_rate, samples(0), samples(1), samples(2), samples(3), samples(4), INFINITY};
 }
 
 }  // namespace imse

@@ -13,6 +13,7 @@ namespace {
 constexpr int GUIDE_BEGIN = 175, GUIDE_END = 230;  // bins: 5.5 to 7.2 kHz
 constexpr double STRIP_HZ = 7600, STRIP_EDGE_HZ = 200;
 constexpr int GUIDE_FRAMES = 5, LIMIT_HOPS = 65;
+static_assert(LIMIT_REACH == LIMIT_HOPS / 2 + (LIMIT_HOPS + 2) / 2 + 1, "a window of windows, and interpolation");
 const double LIMIT = std::pow(10, 0.5 / 10);
 
 // The kernel of `imse.signal.fir.high_pass_kernel` at 16 kHz.
@@ -79,17 +80,20 @@ std::vector<double> hop_powers(const std::vector<float>& signal) {
   return powers;
 }
 
-std::vector<float> limiting_gain(const std::vector<double>& noisy, const std::vector<float>& enhanced) {
+std::vector<float> limiting_gain(const std::vector<double>& noisy, const std::vector<double>& enhanced,
+                                 size_t samples) {
   std::vector<double> gains = means(noisy, LIMIT_HOPS);
-  const std::vector<double> after = means(hop_powers(enhanced), LIMIT_HOPS);
+  const std::vector<double> after = means(enhanced, LIMIT_HOPS);
   for (size_t i = 0; i < gains.size(); i++) {
     const double allowed = LIMIT * gains[i];
     gains[i] = after[i] > allowed ? std::sqrt(allowed / after[i]) : 1;
   }
   // Between hops the gain is interpolated, so the hops beside a window matter, too.
   gains = over_windows(gains, LIMIT_HOPS + 2, [](auto first, auto last) { return *std::min_element(first, last); });
-  std::vector<float> gain(enhanced.size());
-  at_samples(gains, HOP_LENGTH / 2.0, static_cast<long>(gain.size()), gain.data());
+  std::vector<float> gain(samples);
+  const size_t skipped = gains.size() - (samples + HOP_LENGTH - 1) / HOP_LENGTH;
+  at_samples(gains, HOP_LENGTH / 2.0 - static_cast<double>(skipped * HOP_LENGTH), static_cast<long>(samples),
+             gain.data());
   return gain;
 }
 
