@@ -21,7 +21,7 @@ from imse.train.recipe_file import read
 from imse.train.validation import Utterance
 from imse.weights import DEFAULT
 
-LATENCIES_MS = (66, 116, 140, 266, 516)
+LATENCIES_MS = (66, 108, 140, 160, 260, 510)
 BLOCK = SAMPLE_RATE // 100
 
 

@@ -13,7 +13,7 @@ namespace imse_plugin {
 namespace {
 
 // At any sample rate, those settings of a stream that take least of the processor.
-constexpr double LATENCY_MS = 160;
+constexpr double LATENCY_MS = 140;
 constexpr unsigned MOST_THREADS = 2;
 
 // The plug-ins of a process on the same weights have their network in common.

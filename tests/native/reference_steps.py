@@ -51,7 +51,7 @@ class ReferenceSteps:
             elif isinstance(module, nn.InstanceNorm2d):
                 module.register_forward_hook(self._norm())
             elif isinstance(module, MALA):
-                module.forward = self._attention(module)  # type: ignore[method-assign]
+                module.forward = self._attention(module)  # type: ignore[assignment, method-assign]
 
     def __call__(self, magnitude: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
         """The newest frames [1, 256, T], of which there are all since the first step or more, to the computed ones."""
@@ -60,7 +60,7 @@ class ReferenceSteps:
         with torch.inference_mode():
             outputs = self._network(magnitude[..., newest], phase[..., newest])
         self._steps += 1
-        return tuple(output[..., -self._computed :] for output in outputs)  # type: ignore[return-value]
+        return tuple(output[..., -self._computed :] for output in outputs)
 
     def _scaled(self, frames: int, x: Tensor) -> int:
         """A number of frames at the highest level at that of a map."""

@@ -20,14 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imse import native
-from imse.native import Floats, NativeNetwork, NativeStream
+from imse.native import Floats, NativeNetwork, NativeStream, stream_settings
 from imse.native.build import LIBRARY
 from imse.weights import find
 from making import make
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = {"imse": "default", "imse_small": "small"}
-LATENCY_MS, HOP_MS = 160, 100
+LATENCY_MS, HOP_MS = 140, 50
 NO_LIMIT = 100.0
 
 pytestmark = [
@@ -77,7 +77,7 @@ def two_channels(recording: Floats, rate: int, seconds: float) -> Floats:
 def expected(noisy: Floats, rate: int, plugin: str = "imse_small", limit_db: float = NO_LIMIT) -> tuple[Floats, int]:
     """The stream's output [samples, channels] with its delay, and the delay in samples."""
     network = NativeNetwork(find(WEIGHTS[plugin], ".safetensors").read_bytes())
-    stream = NativeStream(network, rate, LATENCY_MS, np.inf if limit_db >= NO_LIMIT else limit_db)
+    stream = NativeStream(network, stream_settings(LATENCY_MS, rate, np.inf if limit_db >= NO_LIMIT else limit_db))
     latency = stream.latency + -(-HOP_MS * rate // 1000)
     enhanced = np.stack([np.concatenate([stream.feed(channel), stream.flush()]) for channel in noisy.T], axis=1)
     return np.pad(enhanced, ((latency, 0), (0, 0)))[: len(noisy)], latency

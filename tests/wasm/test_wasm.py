@@ -13,7 +13,7 @@ import soxr
 
 import imse
 from imse import native
-from imse.native import Floats, NativeNetwork, NativeStream
+from imse.native import Floats, NativeNetwork, NativeStream, stream_settings
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.weights import find
 from making import make
@@ -125,7 +125,7 @@ def test_streams(recording: Floats) -> None:
     write(new Float32Array([first.latency, ...out]))"""
     done = node(script, noisy)
     assert done.returncode == 0, done.stderr
-    stream = NativeStream(NativeNetwork(WEIGHTS.read_bytes()), rate, 150, 12)
+    stream = NativeStream(NativeNetwork(WEIGHTS.read_bytes()), stream_settings(150, rate, 12))
     parts = [stream.feed(noisy[at : at + 777]) for at in range(0, len(noisy), 777)]
     both = np.concatenate([part for part in [*parts, stream.flush()] for _ in range(2)])
     assert np.frombuffer(done.stdout[:4], "<f4") == stream.latency
