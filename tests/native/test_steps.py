@@ -27,7 +27,7 @@ def reference(weights: Path, noisy: Floats) -> Floats:
 
     from imse.checkpoint import load
 
-    steps = ReferenceSteps(load(weights), RECOMPUTED // HOP_LENGTH, HOP // HOP_LENGTH, WINDOW / HOP_LENGTH)
+    steps = ReferenceSteps(load(weights), RECOMPUTED // HOP_LENGTH, HOP // HOP_LENGTH, WINDOW / 2 / HOP_LENGTH)
     magnitudes = phases = torch.zeros(1, BINS, 0)
     out = []
     for end in range(LOOK_AHEAD + HOP, len(noisy) + 1, HOP):

@@ -6,9 +6,9 @@ import { Imse } from './engine.js'
 // imse_stream_settings. A step takes a time that depends on what is recomputed, so longer hops take less of the processor:
 // 1, 0.7, 0.5 and 0.46 times as much.
 const CHOICES_MS = [
-  [500, 125, 50, 50, 8],
-  [500, 175, 100, 32, 8],
-  [500, 250, 200, 24, 8],
+  [1000, 125, 50, 50, 8],
+  [1000, 175, 100, 32, 8],
+  [1000, 250, 200, 24, 8],
   [1000, 575, 500, 50, 8],
 ]
 const ADMITTED_LOAD = 0.7 // at the beginning: other programs want their share

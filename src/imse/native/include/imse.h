@@ -154,7 +154,8 @@ IMSE_API int imse_enhance_part(imse_network* network, int sample_rate, size_t sa
 
 /* How a stream works: every `hop` samples the network enhances the newest `recomputed` ones again, and what it makes of
  * those up to `look_ahead` before the newest comes out, faded in over `fade` samples. What its norms and attentions
- * average over a whole segment are running averages here, over about a `window`, and so is the level. These are samples
+ * average over a whole segment are running averages here, in which a sample half a `window` ago counts 1 / e, and the
+ * level is that of the last `window`. These are samples
  * at 16 kHz, whatever the rate of the stream; the first three are multiples of 400, and the hop divides 16000. */
 typedef struct imse_stream_settings {
   int32_t sample_rate; /* of what goes in and comes out, in Hz: 8000 to 192000 */

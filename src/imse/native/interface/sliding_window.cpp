@@ -17,7 +17,7 @@ SlidingWindow::SlidingWindow(Model& model, const imse_stream_settings& settings,
       fade_(settings.fade),
       with_high_band_(with_high_band),
       past_(settings.recomputed / HOP_LENGTH, settings.hop / HOP_LENGTH,
-            static_cast<double>(settings.window) / HOP_LENGTH) {}
+            static_cast<double>(settings.window) / 2 / HOP_LENGTH) {}
 
 size_t SlidingWindow::ready(size_t fed) const {
   const size_t computed = fed / hop_ * hop_;
