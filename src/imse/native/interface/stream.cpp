@@ -16,13 +16,8 @@ constexpr int GRID = IMSE_HOP << (LEVELS - 1), HALF_FRAME = N_FFT / 2;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
 
 // From the shortest latency on: window, what is recomputed, hop, look-ahead and fade, in milliseconds.
-<<<<<<< HEAD
-constexpr int CHOICES[][5] = {{500, 100, 25, 33, 8},  {500, 125, 50, 50, 8},   {500, 150, 50, 75, 8},
-                              {500, 175, 50, 100, 8}, {500, 275, 100, 150, 8}, {1000, 525, 250, 250, 8}};
-=======
 constexpr int CHOICES[][5] = {{1000, 125, 25, 33, 8},  {1000, 125, 50, 50, 8},   {1000, 175, 50, 75, 8},
                               {1000, 200, 50, 100, 8}, {1000, 350, 100, 150, 8}, {1500, 625, 250, 250, 8}};
->>>>>>> core
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
