@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import playwright.sync_api as playwright
 import pytest
-from playwright.sync_api import expect
 
 from imse import Stream
 from imse.signal.spectrum import Floats
@@ -89,32 +87,3 @@ def test_a_refused_microphone(site: Site, visit: Visit) -> None:
     live.get_by_role("button", name="Start").click()
     live.get_by_text("The microphone was refused.").wait_for()
     live.get_by_role("button", name="Start").wait_for()
-
-
-# The network takes three times as long, after two seconds.
-_SLOW = """
-const feed = Stream.prototype.feed
-const loaded = performance.now()
-Stream.prototype.feed = function (noisy) {
-  const begun = performance.now()
-  const ready = feed.call(this, noisy)
-  const end = begun + 3 * (performance.now() - begun)
-  while (begun > loaded + 2000 && performance.now() < end);
-  return ready
-}
-"""
-
-
-@pytest.mark.slow
-def test_a_machine_that_becomes_slow_gets_a_longer_latency(tmp_path: Path, visit: Visit) -> None:
-    site = Site(tmp_path)
-    engine = site.folder / "engine.js"
-    engine.write_text(engine.read_text() + _SLOW)
-    live = listen(visit(site.url, permissions=["microphone"]))
-    latency, _, gaps = live.locator("dd").all()
-    expect(latency).to_have_text(re.compile("ms"))
-    before = milliseconds(latency)
-    expect(latency).not_to_have_text(f"{before:.0f} ms")
-    assert milliseconds(latency) > before
-    assert int(gaps.inner_text()) > 0
-    site.close()
