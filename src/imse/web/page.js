@@ -89,6 +89,12 @@ function add(files) {
 function clean(view) {
   view.wait()
   queue.push(view)
+  view.signal.onabort = () => {
+    const place = queue.indexOf(view)
+    if (place < 0) return // it is being cleaned
+    queue.splice(place, 1)
+    giveUp(view, view.signal.reason)
+  }
   work()
 }
 
@@ -114,10 +120,14 @@ async function process(view) {
     view.finish({ original, enhanced: await openWav(blob), blob, weights })
     announce(`${name} is clean.`)
   } catch (error) {
-    if (!(error instanceof RecordingError) && error.name !== 'AbortError') console.error(error)
-    view.fail(explain(error), error.name === 'AbortError')
-    announce(`${name}: ${explain(error)}`)
+    giveUp(view, error)
   }
+}
+
+function giveUp(view, error) {
+  if (!(error instanceof RecordingError) && error.name !== 'AbortError') console.error(error)
+  view.fail(explain(error), error.name === 'AbortError')
+  announce(`${view.file.name}: ${explain(error)}`)
 }
 
 function explain(error) {
