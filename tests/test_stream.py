@@ -92,14 +92,15 @@ def test_latency_is_reached(small: Stream, rate: int) -> None:
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
 def test_as_a_file(recording: Floats, rate: int) -> None:
-    """With the default weights the output is that of the whole recording, but for what the future would have told."""
+    """With the default weights the output is near to that of the whole recording, of which a stream knows less."""
     signal = soxr.resample(recording[:32_000], 16_000, rate)
     stream = Stream(sample_rate=rate, latency_ms=150)
     streamed = through(stream, cut(signal, [rate // 50]))
     whole = Enhancer().enhance(signal, rate)
-    assert snr_db(whole, streamed) > 15
+    aligned = snr_db(whole, streamed)
+    assert aligned > 11
     for shift in (-rate // 8_000, rate // 8_000):  # by two samples at 16 kHz
-        assert snr_db(whole[100:-100], np.roll(streamed, shift)[100:-100]) < 13
+        assert snr_db(whole[100:-100], np.roll(streamed, shift)[100:-100]) < aligned - 1
 
 
 def test_what_is_above_8_khz_follows_what_is_below() -> None:

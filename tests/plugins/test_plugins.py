@@ -271,7 +271,7 @@ def test_the_latency_is_known_before_the_first_block(instantiate: Callable[[int]
     instance = instantiate(16_000)
     instance.activate()
     instance.run(np.empty(0, np.float32))
-    assert instance.latency.value == (100 + 24 + 16 + 100) * 16 - 1
+    assert instance.latency.value == (50 + 75 + 8 + 50) * 16 - 1
 
 
 def test_activation_begins_anew(instantiate: Callable[[int], Instance], recording: Floats) -> None:

@@ -86,7 +86,7 @@ def play(chromium: playwright.Browser, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.parametrize(
-    ("step_seconds", "expected_ms"), [(0.01, 100), (0.069, 100), (0.1, 200), (0.16, 250), (0.3, 500), (2, 500)]
+    ("step_seconds", "expected_ms"), [(0.01, 50), (0.034, 50), (0.069, 100), (0.1, 200), (0.16, 500), (2, 500)]
 )
 def test_the_first_latency_follows_the_speed_of_the_machine(step_seconds: float, expected_ms: int, play: Play) -> None:
     """A step may take 0.7 of the hop."""
