@@ -105,7 +105,7 @@ def test_who_leaves_in_the_middle_of_a_file_is_no_news(
         ended.set()
 
     monkeypatch.setattr(server, "shutdown_request", end)
-    with socket.create_connection(server.server_address[:2]) as visitor:
+    with socket.create_connection(("127.0.0.1", server.server_port)) as visitor:
         visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no farewell either
         host = f"127.0.0.1:{server.server_port}"
         visitor.sendall(f"GET /weights/default.safetensors HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())

@@ -138,7 +138,7 @@ function giveUp(view, error) {
 
 function explain(error) {
   if (error.name === 'NotReadableError' || error.name === 'NotFoundError')
-    return 'The file was moved or changed since it was chosen.'
+    return 'It cannot be read: it is a folder, or was moved or changed since it was chosen.'
   if (error instanceof RangeError || /memory/i.test(error.message)) return 'There is not enough memory for it in this browser.'
   if (/NaN/.test(error.message)) return 'It has samples that are not numbers. Did the program that wrote it fail?'
   return error.message
