@@ -9,21 +9,33 @@ from pathlib import Path
 import numpy as np
 import playwright.sync_api as playwright
 import pytest
+from playwright.sync_api import expect
 
 from imse import Stream
 from imse.signal.spectrum import Floats
 from web.conftest import Site, Visit
 
 RECORDER = Path(__file__).parent / "tap.js"
-SECONDS = 5
+SECONDS = 7
+COMPARED_SECONDS = 5
 QUANTUM = 128
+# For machines that do other things, too: sound is played later, so that it is there when the processor was away.
+PATIENCE = {
+    "live-worker.js": ("MARGIN_SECONDS = 0.01", "MARGIN_SECONDS = 1.5"),
+    "live-worklet.js": ("LONGEST_BACKLOG_SECONDS = 1", "LONGEST_BACKLOG_SECONDS = 3"),
+}
 
 
 @pytest.fixture(scope="module")
 def recorded_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The page, with the recorder beside it."""
+    """The page, more patient, with the recorder beside it."""
     site = Site(tmp_path_factory.mktemp("live"))
     (site.folder / RECORDER.name).write_bytes(RECORDER.read_bytes())
+    for name, (hasty, patient) in PATIENCE.items():
+        module = site.folder / name
+        text = module.read_text()
+        assert text.count(hasty) == 1
+        module.write_text(text.replace(hasty, patient))
     yield site
     site.close()
 
@@ -65,24 +77,18 @@ def milliseconds(number: playwright.Locator) -> float:
 def test_the_microphone_comes_out_clean(recorded_site: Site, visit: Visit) -> None:
     page = visit(recorded_site.url, RECORDER, permissions=["microphone"])
     page.get_by_label("Network").select_option("small")
-    for _ in range(3):
-        page.evaluate("recorder.blocks.length = 0")
-        live = listen(page)
-        page.wait_for_timeout(1000 * SECONDS)
-        latency_ms = milliseconds(live.locator(".live-latency"))
-        interruptions = live.locator(".live-under-runs").inner_text()
-        live.get_by_role("button", name="Stop").click()
-        live.get_by_role("button", name="Start").wait_for()
-        if interruptions == "0":
-            break
-    else:
-        pytest.skip("other programs leave too little of the processor for live sound")
+    live = listen(page)
+    page.wait_for_timeout(1000 * SECONDS)
+    latency_ms = milliseconds(live.locator(".live-latency"))
+    expect(live.locator(".live-under-runs")).to_have_text("0")
+    live.get_by_role("button", name="Stop").click()
+    live.get_by_role("button", name="Start").wait_for()
 
     microphone, played, rate = recorded(page)
-    assert len(played) > 0.8 * SECONDS * rate
+    assert len(played) > COMPARED_SECONDS * rate
     stream = Stream("small", rate, latency_ms=300)
     expected = np.concatenate([stream.feed(microphone), stream.flush()])
-    last = slice(-3 * rate, None)
+    last = slice(-COMPARED_SECONDS * rate, None)
     late = delay(played[last], expected[last])
     found = played[last][late:]
     noisy, expected = (signal[last][: len(found)] for signal in (microphone, expected))

@@ -170,12 +170,50 @@ def test_cancel(speech: Floats, site: Site, visit: Visit, tmp_path: Path) -> Non
     assert len(found) == len(speech)
 
 
+def test_a_file_that_is_being_decoded_can_be_cancelled(
+    example: Path, speech: Floats, site: Site, visit: Visit, tmp_path: Path
+) -> None:
+    """By the keyboard, which stays there."""
+    endless = tmp_path / "endless.js"
+    endless.write_text("OfflineAudioContext.prototype.decodeAudioData = () => new Promise(() => {})")
+    page = visit(site.url, endless)
+    page.get_by_label("Choose files").set_input_files([example, made(tmp_path / "next.wav", speech[:800], SAMPLE_RATE)])
+    expect(result(page, example).locator(".state")).to_have_text("Reading")
+    result(page, example).get_by_role("button", name="Cancel").press("Enter")
+    expect(result(page, example).get_by_text("Cancelled.")).to_be_visible()
+    expect(result(page, example).get_by_role("button", name="Try again")).to_be_focused()
+    expect(result(page, tmp_path / "next.wav").get_by_role("link", name="Download")).to_be_visible()
+
+
+@pytest.mark.parametrize("unplugged", [False, True])
+def test_what_the_microphone_recorded_is_cleaned(unplugged: bool, site: Site, visit: Visit, tmp_path: Path) -> None:
+    """Also where it was disconnected meanwhile."""
+    script = tmp_path / "microphone.js"
+    script.write_text(
+        "const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices)\n"
+        "navigator.mediaDevices.getUserMedia = async (options) => (window.microphone = await open(options))"
+    )
+    page = visit(site.url, script, permissions=["microphone"])
+    page.get_by_label("Network").select_option("small")
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_text("Recording …")).to_be_visible()
+    page.wait_for_timeout(1000)
+    if unplugged:
+        page.evaluate("microphone.getTracks().forEach((track) => track.stop())")
+        page.wait_for_timeout(200)
+    page.get_by_role("button", name="Stop recording").click()
+    found, rate = downloaded(page.locator(".result"), tmp_path)
+    assert 0.5 * rate < len(found) < 10 * rate
+    assert np.abs(found).max() > 0.01
+    assert page.evaluate("microphone.active") is False
+
+
 def test_without_a_network_after_the_first_visit(example: Path, visit: Visit, tmp_path: Path) -> None:
     site = Site(tmp_path / "site")
     page = visit(site.url)
     page.evaluate("navigator.serviceWorker.ready.then(() => {})")
     site.close()
-    page.reload()
+    page.goto(site.url + "index.html")
     page.get_by_label("Network").select_option("small")
     page.get_by_role("button", name="Try an example").click()
     found, _ = downloaded(result(page, example), tmp_path)

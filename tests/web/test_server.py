@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.client
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -68,7 +72,7 @@ def test_the_page_is_at_the_root(server: PageServer) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/server.py", "/__init__.py", "/package.json", "/../__init__.py", "/%2e%2e/__init__.py", "/weights/../server.py",
-     "//etc/passwd", "/weights/", "/weights/default.onnx", "/weights/MODEL_CARD.md", "/..%5cserver.py", "/\x00"],
+     "//etc/passwd", "/weights/", "/weights/default.onnx", "/weights/MODEL_CARD.md", "/..%5cserver.py", "/\x00", "http://[x"],
 )  # fmt: skip
 def test_nothing_else_is_served(path: str, server: PageServer) -> None:
     with pytest.MonkeyPatch.context() as patch:  # http.client refuses some paths itself
@@ -82,6 +86,32 @@ def test_names_of_other_hosts_are_refused(host: str, server: PageServer) -> None
     response, content = ask(server, "/index.html", host=host.format(server.server_port) or " ")
     assert response.status == 421
     assert b"<script" not in content
+
+
+def test_browsers_leave_out_the_port_of_the_web(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PageServer() as server:
+        monkeypatch.setattr(server, "server_port", 80)
+        allowed = {"127.0.0.1", "127.0.0.1:80", "localhost", "localhost:80"}
+        assert {host for host in {*allowed, "example.org", "127.0.0.1:81"} if server.allows_host(host)} == allowed
+
+
+def test_who_leaves_in_the_middle_of_a_file_is_no_news(
+    server: PageServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ended = threading.Event()
+
+    def end(*request: Any) -> None:
+        ThreadingHTTPServer.shutdown_request(server, *request)
+        ended.set()
+
+    monkeypatch.setattr(server, "shutdown_request", end)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as visitor:
+        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no farewell either
+        host = f"127.0.0.1:{server.server_port}"
+        visitor.sendall(f"GET /weights/default.safetensors HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        visitor.recv(1)
+    assert ended.wait(10)
+    assert capfd.readouterr().err == ""
 
 
 def test_other_methods_are_refused(server: PageServer) -> None:
@@ -132,7 +162,7 @@ def test_modules_import_what_is_there_by_relative_paths() -> None:
 def test_the_service_worker_keeps_all_files() -> None:
     text = (PAGE / "service-worker.js").read_text()
     listed = re.findall(r"'([^']+)'", text[text.index("const FILES") : text.index("]")])
-    assert {"index.html" if name == "./" else name for name in listed} == files().keys() - {"service-worker.js"}
+    assert set(listed) == {"./", *files()} - {"service-worker.js"}
 
 
 def test_the_example_is_that_of_the_documents() -> None:

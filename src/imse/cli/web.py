@@ -47,9 +47,11 @@ def web(port: int, host: str, no_browser: bool, publish: Path | None) -> None:
     with PageServer(host, port) as server:
         click.echo(f"{server.url}  (Ctrl-C to end)")
         if not no_browser:
+            import threading
             import webbrowser
 
-            webbrowser.open(server.url)
+            # Some browsers end before this returns, and want an answer until then.
+            threading.Thread(target=webbrowser.open, args=[server.url], daemon=True).start()
         try:
             server.serve_forever()
         except KeyboardInterrupt:

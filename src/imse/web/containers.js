@@ -20,6 +20,7 @@ export async function readHeader(file) {
   }
   if (ascii(head, 0, 4) === 'fLaC') return flac(head, 8)
   if (ascii(head, 0, 4) === 'OggS') return ogg(head)
+  if (ascii(head, 0, 4) === 'RIFF' && ascii(head, 8, 4) === 'WAVE') return wav(head)
   if (ascii(head, 4, 4) === 'ftyp') return mp4(file)
   if (view(head).getUint32(0) === 0x1a45dfa3) return matroska(head)
   return mpeg(head)
@@ -39,6 +40,16 @@ const ascii = (bytes, at, count) => String.fromCharCode(...bytes.subarray(at, at
 function flac(bytes, at) {
   const packed = view(bytes).getUint32(at + 10)
   return { sampleRate: packed >>> 12, bits: ((packed >>> 4) & 31) + 1 }
+}
+
+// WAV of an encoding that wav.js does not read, such as mu-law.
+function wav(head) {
+  for (let at = 12; at + 16 <= head.length; ) {
+    if (ascii(head, at, 4) === 'fmt ') return { sampleRate: view(head).getUint32(at + 12, true) }
+    const size = view(head).getUint32(at + 4, true)
+    at += 8 + size + (size % 2)
+  }
+  return null
 }
 
 function ogg(head) {

@@ -1,5 +1,5 @@
 // Files as sources of samples, at their own rate. WAV files are read piece by piece. The browser decodes others, audio
-// or video: short ones as a whole, long ones packet by packet into a WAV file, which it keeps on disk.
+// or video: short ones as a whole, long ones packet by packet. What is decoded becomes a WAV file, which it keeps on disk.
 import { readHeader } from './containers.js'
 import { openPackets } from './packets.js'
 import { WavWriter, openWav } from './wav.js'
@@ -10,6 +10,9 @@ const UNKNOWN_RATE = 48000
 const LONG_BYTES = 1 << 28 // of what is decoded
 const MOST_DECODED_BYTES = 1.6e9 // at once, in the memory of one page
 const MOST_FILE_BYTES = 2 ** 31 - 1
+const MOST_SAMPLES = 2 ** 31 // of a channel, also at 16 kHz: the library counts in 32 bits
+const NETWORK_RATE = 16000
+const COPIED_AT_ONCE = 1 << 18 // samples
 const MOST_QUEUED = 256 // packets, with a pause until a quarter of them are left
 
 /** What is wrong with a file, in words for whoever chose it. */
@@ -28,17 +31,26 @@ export async function openRecording(file, signal, onProgress, longBytes = LONG_B
   const source = (await openWav(file)) ?? (await decode(file, signal, onProgress, longBytes))
   const { sampleRate, samples } = source
   if (samples === 0) throw new RecordingError('There is no sound in this file.')
+  if (samples * Math.max(1, NETWORK_RATE / sampleRate) >= MOST_SAMPLES)
+    throw new RecordingError('It is too long for this page. Use the command: imse enhance.')
   if (sampleRate < LOWEST_RATE || sampleRate > HIGHEST_RATE)
     throw new RecordingError(`Its sample rate is ${sampleRate} Hz; those from ${LOWEST_RATE} to ${HIGHEST_RATE} Hz can be cleaned.`)
   return source
 }
 
+// A damaged header points beyond the end of what was read.
+const unlessDamaged = (reading) =>
+  reading.catch((error) => {
+    if (error instanceof RangeError) return null
+    throw error
+  })
+
 async function decode(file, signal, onProgress, longBytes) {
-  const header = await readHeader(file)
+  const header = await unlessDamaged(readHeader(file))
   const sampleRate = header?.sampleRate || UNKNOWN_RATE
   const bytes = 4 * sampleRate * 2 * (await duration(file)) // most are stereo
   if (bytes > longBytes || file.size > longBytes) {
-    const packets = await openPackets(file)
+    const packets = await unlessDamaged(openPackets(file))
     if (packets && (await canDecode(packets.config))) return decodePackets(packets, signal, onProgress)
   }
   if (bytes > MOST_DECODED_BYTES || file.size > MOST_FILE_BYTES)
@@ -46,15 +58,26 @@ async function decode(file, signal, onProgress, longBytes) {
       'It is too long to be decoded in the memory of a browser. Convert it to WAV, which is read piece by piece, or ' +
         'use the command: imse enhance.',
     )
+  let buffer
   try {
     // The rate of the context is that to which the browser decodes.
     const context = new OfflineAudioContext(1, 1, sampleRate)
-    return new DecodedSource(await context.decodeAudioData(await file.arrayBuffer()), header?.bits)
+    buffer = await context.decodeAudioData(await file.arrayBuffer())
   } catch (error) {
     throw new RecordingError('This browser finds no sound in it that it can decode. Is it audio or video, and whole?', {
       cause: error,
     })
   }
+  return kept(buffer, header?.bits > 16 ? 's24' : 's16')
+}
+
+// Outside the memory of the page, where recordings that are done would add up.
+async function kept(buffer, encoding) {
+  const { sampleRate, length, numberOfChannels } = buffer
+  const writer = new WavWriter(sampleRate, numberOfChannels, 'f32')
+  for (let start = 0; start < length; start += COPIED_AT_ONCE)
+    writer.add(Array.from({ length: numberOfChannels }, (_, i) => buffer.getChannelData(i).subarray(start, start + COPIED_AT_ONCE)))
+  return Object.assign(await openWav(writer.finish()), { encoding })
 }
 
 /** Seconds of a file by its header, 0 if that does not tell. */
@@ -135,20 +158,4 @@ async function decodePackets({ config, startSeconds, seconds, read }, signal, on
   }
   if (failure || !writer) throw new RecordingError('This browser cannot decode it to the end. Is the file whole?', { cause: failure })
   return openWav(writer.finish())
-}
-
-class DecodedSource {
-  #buffer
-
-  constructor(buffer, bits = 16) {
-    this.#buffer = buffer
-    this.sampleRate = buffer.sampleRate
-    this.samples = buffer.length
-    this.channels = buffer.numberOfChannels
-    this.encoding = bits > 16 ? 's24' : 's16'
-  }
-
-  async read(start, stop) {
-    return Array.from({ length: this.channels }, (_, i) => this.#buffer.getChannelData(i).slice(start, stop))
-  }
 }

@@ -3,7 +3,7 @@ import { RecordingError, openRecording } from './decode.js'
 import { Imse } from './engine.js'
 import { setUpLive } from './live-panel.js'
 import { Pool } from './pool.js'
-import { enhance } from './recording.js'
+import { abortOf, enhance } from './recording.js'
 import { Recorder } from './recorder.js'
 import { Settings } from './settings.js'
 import { COLUMNS, View } from './view.js'
@@ -64,17 +64,23 @@ const library = () =>
     }
   })
 
-let pool = null
+let pool = null // of the newest weights that were asked for
 let poolWeights = null
 
-async function openPool(weights) {
-  if (poolWeights === weights) return pool
-  pool?.close()
-  poolWeights = null
-  const { module } = await library()
-  pool = await Pool.open(module, new Uint8Array(await weightsBytes(weights)))
-  poolWeights = weights
+function openPool(weights) {
+  if (poolWeights !== weights) {
+    poolWeights = weights
+    const opened = (pool = replacePool(pool, weights))
+    opened.catch(() => pool === opened && (poolWeights = null)) // it is tried again
+  }
   return pool
+}
+
+async function replacePool(before, weights) {
+  const old = await before?.catch(() => null)
+  old?.close()
+  const { module } = await library()
+  return Pool.open(module, new Uint8Array(await weightsBytes(weights)))
 }
 
 // ---- Recordings ----
@@ -112,8 +118,8 @@ async function process(view) {
     view.read()
     const { weights } = settings
     const reading = openRecording(view.file, view.signal, (seconds) => view.read(seconds))
-    const [{ imse }, workers, original] = await Promise.all([library(), openPool(weights), reading])
-    view.signal.throwIfAborted()
+    const opened = Promise.all([library(), openPool(weights), reading])
+    const [{ imse }, workers, original] = await Promise.race([opened, abortOf(view.signal)])
     view.begin(original)
     announce(`Cleaning ${name}.`)
     const blob = await enhance(original, imse, workers, COLUMNS, view.signal, (done) => view.progress(done))
@@ -132,7 +138,7 @@ function giveUp(view, error) {
 
 function explain(error) {
   if (error.name === 'NotReadableError' || error.name === 'NotFoundError')
-    return 'The file was moved or changed since it was chosen.'
+    return 'It cannot be read: it is a folder, or was moved or changed since it was chosen.'
   if (error instanceof RangeError || /memory/i.test(error.message)) return 'There is not enough memory for it in this browser.'
   if (/NaN/.test(error.message)) return 'It has samples that are not numbers. Did the program that wrote it fail?'
   return error.message
@@ -211,5 +217,6 @@ setUpLive(find('.live'), async () => {
 
 // ---- Loading ----
 
-library().catch((error) => fail(error.message))
+// So that it is there when a file is chosen.
+openPool(settings.weights).catch((error) => fail(error.message))
 navigator.serviceWorker?.register('service-worker.js').catch(() => {}) // works without, but not offline

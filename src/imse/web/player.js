@@ -4,6 +4,7 @@ const CHUNK_SECONDS = 2
 const AHEAD_SECONDS = 5
 const FADE_SECONDS = 0.02
 const CHECK_MS = 200
+const MOST_CHANNELS = 32 // that browsers play
 const START_DELAY_SECONDS = 0.05
 
 let playing = null // one player at a time is heard
@@ -141,7 +142,8 @@ export class Player {
     }
   }
 
-  #start(channels, gain, time) {
+  #start(all, gain, time) {
+    const channels = all.slice(0, MOST_CHANNELS)
     const buffer = new AudioBuffer({ length: channels[0].length, numberOfChannels: channels.length, sampleRate: this.rate })
     channels.forEach((samples, i) => buffer.copyToChannel(samples, i))
     const node = new AudioBufferSourceNode(this.#context, { buffer })

@@ -23,11 +23,13 @@ export class Recorder {
   /** @returns {Promise<File>} */
   stop() {
     return new Promise((resolve) => {
-      this.#recorder.onstop = () => {
+      const finish = () => {
         this.#stream.getTracks().forEach((track) => track.stop())
         const name = `recording ${new Date().toISOString().slice(0, 19).replace(/[T:]/g, '-')}`
         resolve(new File(this.#parts, name, { type: this.#recorder.mimeType }))
       }
+      if (this.#recorder.state === 'inactive') return finish() // the microphone was disconnected
+      this.#recorder.onstop = finish
       this.#recorder.stop()
     })
   }

@@ -4,6 +4,16 @@ import { WavWriter } from './wav.js'
 
 const MIXED_AT_ONCE = 1 << 18 // samples
 
+/** A promise that fails when a signal is aborted. */
+export function abortOf(signal) {
+  const aborted = new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  aborted.catch(() => {}) // it is thrown where it is waited for
+  return aborted
+}
+
 /**
  * @param source with `sampleRate`, `samples`, `channels`, `encoding` and `read`, as a WavSource
  * @param {import('./engine.js').Imse} imse
@@ -24,11 +34,8 @@ export async function enhance(source, imse, pool, columns, signal, onPart) {
     const result = await pool.run(job, noisy.map((channel) => channel.buffer), signal)
     return { part, ...result }
   }
-  const aborted = new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-  aborted.catch(() => {}) // it is thrown by the race below
+  if (!count) throw new Error(`Recordings of ${samples} samples at ${sampleRate} Hz cannot be cleaned.`)
+  const aborted = abortOf(signal)
   const joiner = new Joiner()
   const writer = new WavWriter(sampleRate, channels, encoding)
   const running = []

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from imse.errors import ImseError, describe
 from imse.web import MEDIA_TYPES, files
 
 LOOPBACK = "127.0.0.1"
+HTTP_PORT = 80
 
 # What the page says of itself, too, where it is served by others. Frames, and what workers may do, need a header.
 _SECURITY = {
@@ -49,7 +52,7 @@ class PageServer(ThreadingHTTPServer):
         try:
             super().__init__((host, port), _Handler)
         except OSError as error:
-            raise ImseError(f"{host}:{port}: {describe(error)}; choose another with --port") from error
+            raise ImseError(f"{host}:{port}: {describe(error)}; choose another with --host or --port") from error
 
     @property
     def url(self) -> str:
@@ -65,7 +68,16 @@ class PageServer(ThreadingHTTPServer):
 
     def allows_host(self, host: str | None) -> bool:
         """Whether a request with this header `Host` is answered."""
-        return not self._only_local or host in {f"{name}:{self.server_port}" for name in (self._host, "localhost")}
+        names = {self._host, "localhost"}
+        allowed = {f"{name}:{self.server_port}" for name in names}
+        if self.server_port == HTTP_PORT:
+            allowed |= names  # browsers leave it out
+        return not self._only_local or host in allowed
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing for visitors who leave in the middle of a file."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -89,8 +101,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.allows_host(self.headers["Host"]):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return None
+        try:
+            name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return None
         # A name in a table: no path can lead out of the folder.
-        path = self.server.files.get(unquote(urlsplit(self.path).path).removeprefix("/") or "index.html")
+        path = self.server.files.get(name)
         if path is None:
             self.send_error(HTTPStatus.NOT_FOUND)
         return path

@@ -87,7 +87,7 @@ export class View {
   finish(result) {
     this.#result = result
     this.#player = new Player([result.original, result.enhanced], () => this.#tick())
-    this.#show({ pictures: true, player: true, done: true })
+    this.#handOver('.play', () => this.#show({ pictures: true, player: true, done: true }))
     this.#setUpPlayer()
     this.#setUpDownload()
     this.#follow()
@@ -99,9 +99,15 @@ export class View {
     const failure = this.#find('article > .failure')
     failure.textContent = message
     failure.classList.toggle('calm', isCalm)
-    this.#show({ failure: true, done: true })
-    this.#find('.download').hidden = true
     this.#offerAgain('Try again')
+    this.#handOver('.again', () => this.#show({ failure: true, done: true }))
+  }
+
+  // The keyboard goes on where the button to cancel was.
+  #handOver(selector, show) {
+    const hadFocus = this.#find('.cancel') === document.activeElement
+    show()
+    if (hadFocus) this.#find(selector).focus()
   }
 
   #find(selector) {

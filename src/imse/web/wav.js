@@ -111,7 +111,8 @@ export async function openWav(file) {
       const kind = tag === EXTENSIBLE && format.byteLength >= 26 ? format.getUint16(24, true) : tag
       const bytes = format.getUint16(14, true) / 8
       const encoding = Object.keys(ENCODINGS).find((key) => ENCODINGS[key].format === kind && ENCODINGS[key].bytes === bytes)
-      described = encoding && [encoding, format.getUint32(4, true), format.getUint16(2, true)]
+      const isPacked = format.getUint16(12, true) === bytes * format.getUint16(2, true) // not 24 bits in 32, say
+      described = encoding && isPacked && [encoding, format.getUint32(4, true), format.getUint16(2, true)]
     } else if (name === 'data') {
       if (!described || !described[2]) return null
       if (size === LARGEST && long !== undefined) size = long
