@@ -21,6 +21,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from imse.engine import ENGINES
+from once import once
 
 # Examples depend on the test alone, so that a failure is due to a change; `--hypothesis-profile new` draws others.
 hypothesis.settings.register_profile("new", derandomize=False, print_blob=True)
@@ -74,10 +75,12 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(1)
     network = IMSE(NetworkConfig(channels=8, blocks=1))
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save(network, path, {"name": "small"})
-    export_onnx(network, path.with_suffix(".onnx"), {"name": "small"})
-    return path
+
+    def make(folder: Path) -> None:
+        save(network, folder / "small.safetensors", {"name": "small"})
+        export_onnx(network, folder / "small.onnx", {"name": "small"})
+
+    return once(tmp_path_factory, "small", make) / "small.safetensors"
 
 
 @pytest.fixture(scope="session", params=[name for name, entry in ENGINES.items() if not entry.extra])
@@ -106,21 +109,20 @@ def small_onnx(small_weights: Path) -> Path:
 def published_safetensors(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published weights as a safetensors file."""
     from imse.checkpoint import load, save
+    from imse.export.onnx import export_onnx
 
-    path = tmp_path_factory.mktemp("published") / "imse.safetensors"
-    save(load(reference / "imse_g_best_pesq_3.399"), path)
-    return path
+    def make(folder: Path) -> None:
+        network = load(reference / "imse_g_best_pesq_3.399")
+        save(network, folder / "imse.safetensors")
+        export_onnx(network, folder / "imse.onnx")
+
+    return once(tmp_path_factory, "published", make) / "imse.safetensors"
 
 
 @pytest.fixture(scope="session")
-def published_onnx(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_onnx(published_safetensors: Path) -> Path:
     """The published weights, exported."""
-    from imse.checkpoint import load
-    from imse.export.onnx import export_onnx
-
-    path = tmp_path_factory.mktemp("published") / "imse.onnx"
-    export_onnx(load(reference / "imse_g_best_pesq_3.399"), path)
-    return path
+    return published_safetensors.with_suffix(".onnx")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,16 +21,30 @@ from safetensors import safe_open
 from agreement import agreement_db
 from imse import native
 from imse.checkpoint import CheckpointError, load, save
+from imse.cli import main
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.weights import find
 
 
-def imse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imse", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def assert_one_line(done: subprocess.CompletedProcess[str], start: str) -> None:
+def imse(*arguments: str | Path) -> Done:
+    """The command in this process, where torch is imported already."""
+    out, err = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["imse", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+    message = end.value.code or ""  # of an error: Python writes it and exits with 1
+    assert not isinstance(message, int)
+    return Done(1 if message else 0, out.getvalue(), err.getvalue() + message)
+
+
+def assert_one_line(done: Done, start: str) -> None:
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith(f"imse: {start}")
@@ -41,28 +58,30 @@ def assert_engines_agree(safetensors: Path, onnx: Path, second: NDArray[np.float
 
 
 @pytest.mark.slow
-def test_published_weights(reference: Path, example: Path, recording: NDArray[np.float32], tmp_path: Path) -> None:
-    """Converted and exported, and then a recording enhanced by each engine."""
+def test_published_weights(reference: Path, recording: NDArray[np.float32], tmp_path: Path) -> None:
+    """Converted and exported, in processes of their own, and then a recording enhanced by each engine."""
     safetensors, onnx = tmp_path / "imse.safetensors", tmp_path / "imse.onnx"
-    converted = imse("convert", reference / "imse_g_best_pesq_3.399", safetensors)
-    assert converted.returncode == 0, converted.stderr
-    assert converted.stdout == f"{safetensors}: 431,388 parameters\n"
-    exported = imse("export", safetensors, onnx)
-    assert exported.returncode == 0, exported.stderr
-    assert exported.stdout == f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB\n"
-    assert_engines_agree(safetensors, onnx, recording[:SAMPLE_RATE])
 
+    def run(*arguments: str | Path) -> str:
+        command = [sys.executable, "-m", "imse", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    assert run("convert", reference / "imse_g_best_pesq_3.399", safetensors) == f"{safetensors}: 431,388 parameters\n"
+    assert run("export", safetensors, onnx) == f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB\n"
+    second = recording[:SAMPLE_RATE]
+    assert_engines_agree(safetensors, onnx, second)
+
+    noisy, output = tmp_path / "second.wav", tmp_path / "enhanced.wav"
+    soundfile.write(noisy, second, SAMPLE_RATE, subtype="FLOAT")
     outputs = {}
     for engine, weights in (("torch", safetensors), ("onnx", onnx), ("native", safetensors)):
         if engine != "native" or native.available():
-            output = tmp_path / f"{engine}.flac"
-            enhanced = imse("enhance", example, "-o", output, "--weights", weights, "--engine", engine)
-            assert enhanced.returncode == 0, enhanced.stderr
+            run("enhance", noisy, "-o", output, "--overwrite", "--weights", weights, "--engine", engine)
             outputs[engine], _ = soundfile.read(output)
     expected = outputs.pop("torch")
-    assert len(expected) == len(recording)
-    for engine, output in outputs.items():
-        assert 10 * np.log10(np.sum(expected**2) / np.sum((output - expected) ** 2)) > 50, engine
+    assert len(expected) == len(second)
+    for engine, found in outputs.items():
+        assert 10 * np.log10(np.sum(expected**2) / np.sum((found - expected) ** 2)) > 50, engine
 
 
 def test_a_new_network(small_weights: Path, recording: NDArray[np.float32], tmp_path: Path) -> None:

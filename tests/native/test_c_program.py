@@ -23,6 +23,7 @@ import imse
 from imse.native import build
 from imse.signal.spectrum import SAMPLE_RATE
 from imse.weights import find
+from once import once
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(map(shutil.which, ("make", "cc", "c++"))),
@@ -45,9 +46,8 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which everything is installed."""
-    folder = tmp_path_factory.mktemp("built")
-    run("make", "-j2", "-C", EXAMPLE, f"BUILD={folder}/build", f"PREFIX={folder}", "all", "install")
-    return folder
+    command = "make", "-j2", "-C", EXAMPLE, "all", "install"
+    return once(tmp_path_factory, "c", lambda folder: run(*command, f"BUILD={folder}/build", f"PREFIX={folder}"))
 
 
 @pytest.fixture(scope="module")
@@ -214,9 +214,9 @@ def test_what_cannot_be_written(program: Path, small_weights: Path, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def checked_program(prefix: Path) -> Path:
+def checked_program(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program's own files with AddressSanitizer and UndefinedBehaviorSanitizer."""
-    path = prefix / "checked"
+    path = tmp_path_factory.mktemp("checked") / "imse-clean"
     library = ("-I" + str(prefix / "include"), str(prefix / "lib" / "libimse.a"), "-lstdc++", "-lm", "-pthread")
     sanitizers = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     command = ["cc", "-std=c11", "-g1", *sanitizers, *map(str, EXAMPLE.glob("*.c")), *library, "-o", str(path)]
@@ -281,10 +281,9 @@ def program_for_arm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For 64-bit ARM, with all libraries in it."""
     if platform.machine() != "x86_64" or not all(map(shutil.which, ("aarch64-linux-gnu-g++", "qemu-aarch64"))):
         pytest.skip("g++-aarch64-linux-gnu and qemu-user are not installed: see .ci/run")
-    folder = tmp_path_factory.mktemp("arm")
     compilers = "CC=aarch64-linux-gnu-gcc", "CXX=aarch64-linux-gnu-g++"
-    run("make", "-j2", "-C", EXAMPLE, f"BUILD={folder}", *compilers, "LDFLAGS=-static", "program")
-    return folder / "imse-clean"
+    command = "make", "-j2", "-C", EXAMPLE, *compilers, "LDFLAGS=-static", "program"
+    return once(tmp_path_factory, "arm", lambda folder: run(*command, f"BUILD={folder}")) / "imse-clean"
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from imse import native
 from imse.native import Floats, NativeNetwork, NativeStream, stream_settings
 from imse.native.build import LIBRARY
 from imse.weights import find
-from making import make
+from once import once
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = {"imse": "default", "imse_small": "small"}
@@ -58,7 +58,8 @@ def program(name: str) -> str:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both plug-ins, on the library of this package: it is compiled from the same files."""
     linked = f"LIBIMSE={LIBRARY}", f"LDFLAGS=-Wl,-rpath,{LIBRARY.parent}"
-    return make(ROOT / "plugins", tmp_path_factory, *linked, "CXXFLAGS=-Werror")
+    command = "make", "-j2", "-C", ROOT / "plugins", *linked, "CXXFLAGS=-Werror"
+    return once(tmp_path_factory, "plugins", lambda folder: run(*command, f"BUILD={folder}"))
 
 
 @pytest.fixture(scope="module")
