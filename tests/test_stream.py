@@ -123,6 +123,15 @@ def test_silence_stays_silent(small: Stream) -> None:
     assert not through(Stream(small, 48_000), [np.zeros(30_000, np.float32)]).any()
 
 
+def test_a_first_word_is_as_loud_as_without_silence_before_it(recording: Floats) -> None:
+    """After a second of a quiet room, half a second of speech has the level that it has at the beginning, within 3 dB."""
+    word = recording[4_000:12_000]
+    room = 1e-3 * np.random.default_rng(0).standard_normal(16_000, np.float32)
+    first = Stream()
+    alone, later = through(first, [word]), through(Stream(first), [np.concatenate([room, word])])[16_000:]
+    assert abs(10 * np.log10(np.square(later).mean() / np.square(alone).mean())) < 3
+
+
 def test_a_slam_does_not_turn_down_the_rest(recording: Floats) -> None:
     """A burst 30 dB above the speech changes the level of the half second behind it by less than 2 dB."""
     signal = recording[4_000:26_000].copy()
@@ -209,10 +218,11 @@ def test_arguments_that_do_not_fit(small: Stream, tmp_path: Path, monkeypatch: p
         ({"sample_rate": 7_999}, "out of range"),
         ({"channels": 0}, "channels must be at least 1"),
         ({"channels": 129}, "at most 128"),
+        ({"threads": 0}, "^threads must be at least 1"),
         ({"attenuation_limit_db": -1}, "attenuation_limit_db must be at least 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            Stream(small, **arguments)
+            Stream(**{"weights": "small" if "threads" in arguments else small, **arguments})
     with pytest.raises(TypeError, match="sample_rate must be a whole number"):
         Stream(small, "16000")  # type: ignore[arg-type]
     with pytest.raises(ImseError, match="no such weights"):
