@@ -46,7 +46,7 @@ def test_keys_of_a_job(tmp_path: Path) -> None:
     shell, terminal = pty.fork()
     if not shell:
         environment = {**os.environ, "TERM": "dumb", "PS1": "ready "}
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)  # noqa: S606, S607
+        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)  # noqa: S606
     try:
         until(terminal, b"ready ")
         os.write(terminal, f"{sys.executable} {program} &\n".encode())

@@ -245,7 +245,7 @@ def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cance
 
 @contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """The first of SIGINT, SIGTERM and SIGHUP ends the block as Ctrl-C does; what follows must not disturb the cleanup."""
+    """The first of SIGINT, SIGTERM and SIGHUP ends the block as Ctrl-C does; what follows disturbs no cleanup."""
     was_interrupted = False
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -75,7 +75,8 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self._terminal = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
+        self._has_terminal = sys.stdin is not None and sys.stdin.isatty()
+        self._terminal: int = sys.stdin.fileno() if self._has_terminal else -1
         self._before: list[Any] | None = None
 
     def __enter__(self) -> Keys:
@@ -98,7 +99,7 @@ class Keys:
             while msvcrt.kbhit():
                 keys += msvcrt.getwch()
             return keys
-        if self._terminal is None or not self._is_foreground() or not self._sends_each_key():
+        if not self._has_terminal or not self._is_foreground() or not self._sends_each_key():
             time.sleep(_SECONDS)
             return ""
         ready, _, _ = select.select([self._terminal], [], [], _SECONDS)
