@@ -229,7 +229,7 @@ def test_arguments_that_do_not_fit(small: Stream, tmp_path: Path, monkeypatch: p
     ):
         with pytest.raises(ValueError, match=message):
             Stream(small, **arguments)
-    with pytest.raises(ValueError, match="^threads must be at least 1"):
+    with pytest.raises(ValueError, match=r"^threads must be at least 1"):
         Stream(threads=0)
     with pytest.raises(TypeError, match="sample_rate must be a whole number"):
         Stream(small, "16000")  # type: ignore[arg-type]
