@@ -23,7 +23,7 @@ from imse.train.recipe_file import read
 from imse.train.validation import Utterance
 from imse.weights import DEFAULT
 
-LATENCIES_MS = (66, 108, 140, 160, 260, 510)
+LATENCIES_MS = (66, 108, 116, 140, 160, 260, 510)
 BLOCK = SAMPLE_RATE // 100
 
 
@@ -77,9 +77,12 @@ def plot(curves: Mapping[str, Sequence[tuple[float, float]]], whole: Mapping[str
         _, y = at(min(latencies), pesq).split(",")
         parts.append(f'<path d="M{left} {y}H500" stroke="#ddd"/>')
         parts.append(text(f"{left - 8},{y}", f"{pesq:.1f}", "end"))
+    labelled = 0
     for latency in sorted(set(latencies)):
-        x, _ = at(latency, low).split(",")
-        parts.append(text(f"{x},{bottom + 18}", f"{latency:.0f}"))
+        x = int(at(latency, low).split(",")[0])
+        if x - labelled > 25:  # room for a number
+            parts.append(text(f"{x},{bottom + 18}", f"{latency:.0f}"))
+            labelled = x
     parts.append(text(f"{(left + 500) // 2},{bottom + 40}", "latency in ms"))
     parts.append(text("12,10", "PESQ", "start"))
     for (kind, curve), color in zip(curves.items(), ("#0f6b66", "#b5541c"), strict=True):

@@ -103,6 +103,13 @@ def test_as_a_file(recording: Floats, rate: int) -> None:
         assert snr_db(whole[100:-100], np.roll(streamed, shift)[100:-100]) < aligned - 1
 
 
+def test_the_best_setting_within_a_latency(small: Stream) -> None:
+    """The latency says what was given: of n samples, the last is known to be late after the next one."""
+    for asked_ms, rate, given_ms in ((66, 16_000, 66), (115, 16_000, 108), (116, 16_000, 116), (141, 16_000, 133)):
+        assert Stream(small, rate, latency_ms=asked_ms).latency == given_ms * rate // 1000 - 1
+    assert Stream(small, 48_000).latency <= 140 * 48
+
+
 def test_what_is_above_8_khz_follows_what_is_below() -> None:
     """Noise at all frequencies is removed at all frequencies."""
     noise = 0.1 * np.random.default_rng(0).standard_normal(72_000, np.float32)
@@ -121,6 +128,15 @@ def test_attenuation_limit(small: Stream, recording: Floats) -> None:
 
 def test_silence_stays_silent(small: Stream) -> None:
     assert not through(Stream(small, 48_000), [np.zeros(30_000, np.float32)]).any()
+
+
+def test_a_first_word_is_as_loud_as_without_silence_before_it(recording: Floats) -> None:
+    """After a second of a quiet room, speech is as loud as at the beginning of a stream, within 3 dB."""
+    word = recording[4_000:12_000]
+    room = 1e-3 * np.random.default_rng(0).standard_normal(16_000, np.float32)
+    first = Stream()
+    alone, later = through(first, [word]), through(Stream(first), [np.concatenate([room, word])])[16_000:]
+    assert abs(10 * np.log10(np.square(later).mean() / np.square(alone).mean())) < 3
 
 
 def test_a_slam_does_not_turn_down_the_rest(recording: Floats) -> None:
@@ -213,6 +229,8 @@ def test_arguments_that_do_not_fit(small: Stream, tmp_path: Path, monkeypatch: p
     ):
         with pytest.raises(ValueError, match=message):
             Stream(small, **arguments)
+    with pytest.raises(ValueError, match=r"^threads must be at least 1"):
+        Stream(threads=0)
     with pytest.raises(TypeError, match="sample_rate must be a whole number"):
         Stream(small, "16000")  # type: ignore[arg-type]
     with pytest.raises(ImseError, match="no such weights"):

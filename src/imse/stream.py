@@ -18,6 +18,7 @@ from imse.arguments import number_from_zero, whole_number
 from imse.engine.native import NativeEngine
 from imse.enhancer import MOST_CHANNELS, checked_rate
 from imse.errors import WrongValueError
+from imse.processors import usable_threads
 from imse.samples import Samples, as_floats, check_samples, like
 from imse.weights import DEFAULT, find
 
@@ -66,7 +67,7 @@ class Stream:
         if isinstance(weights, Stream):
             self._engine = weights._engine
         else:
-            self._engine = NativeEngine(find(weights, ".safetensors"), threads)
+            self._engine = NativeEngine(find(weights, ".safetensors"), usable_threads(threads))
         self._streams = [self._engine.stream(rate, latency_ms, limit) for _ in range(self._channels)]
         self._lock = Lock()
         self._nothing: NDArray[Any] = np.empty((0,) if self._channels == 1 else (0, self._channels), np.float32)

@@ -98,6 +98,7 @@ def test_a_machine_that_becomes_too_slow_goes_on_with_something_cheaper(
     wish: Wish, recording: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of the recording is lost, and the listener is told."""
+    monkeypatch.setattr(session, "_LOAD_SECONDS", 0.5)
     feed = Enhancement.feed
     one = Session(wish, recorded=True)
 
@@ -108,7 +109,7 @@ def test_a_machine_that_becomes_too_slow_goes_on_with_something_cheaper(
 
     first = one._enhancement
     monkeypatch.setattr(Enhancement, "feed", slow)
-    sound = recording[:48_000, None]
+    sound = recording[:20_000, None]
     through(one, sound, block_seconds=0.01)
     (event,) = one.events()
     assert "too slow for weights" in event
@@ -116,6 +117,15 @@ def test_a_machine_that_becomes_too_slow_goes_on_with_something_cheaper(
     noisy, enhanced = recorded(one)
     np.testing.assert_array_equal(noisy, sound)
     assert enhanced.shape == sound.shape
+
+
+def test_the_sound_as_it_comes_is_the_last_resort(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "cost_of", lambda slow, *_: (2.0 * bool(slow.latency), 0.03))
+    one = Session(wish)
+    assert len([*one.events()]) == 3
+    one.load, one._playout.dropouts = 2.0, 1
+    one._keep_up()
+    assert not [*one.events()]
 
 
 def test_errors_of_the_work_are_not_lost(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:

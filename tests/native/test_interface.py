@@ -74,7 +74,7 @@ def enhance(library: Any, network: ctypes.c_void_p, noisy: Floats, limit_db: flo
     return enhanced
 
 
-@pytest.mark.parametrize("samples", [1, 700, 5_000, 40_000, 85_389])
+@pytest.mark.parametrize("samples", [1, 700, 5_000, 85_389])
 def test_a_recording_as_python_enhances_it(
     library: Any, network: ctypes.c_void_p, recording: Floats, samples: int
 ) -> None:
@@ -160,7 +160,7 @@ def joined_parts(library: Any, network: ctypes.c_void_p, noisy: Floats, rate: in
 
 @pytest.mark.parametrize(
     ("rate", "samples", "limit_db", "agreement_db"),
-    [(16_000, 85_389, 9, 90), (16_000, 1, 9, 90), (48_000, 230_000, 9, 45), (48_000, 230_000, math.inf, 45),
+    [(16_000, 85_389, 9, 90), (16_000, 1, 9, 90), (48_000, 230_000, 9, 45), (48_000, 120_000, math.inf, 45),
      (44_100, 50_000, math.inf, 45), (8_000, 41_234, math.inf, 30), (12_347, 60_000, math.inf, 30)],
 )  # fmt: skip
 def test_joined_parts_are_what_python_makes_of_any_rate(

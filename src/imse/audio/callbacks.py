@@ -18,6 +18,11 @@ INTERRUPTS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGH
 """The signals that ask a program to end. Windows has no SIGHUP."""
 
 
+def heeded_interrupts() -> list[int]:
+    """Those of `INTERRUPTS` that are not ignored, as by `nohup` or in a background job of a script: they stay so."""
+    return [number for number in INTERRUPTS if signal.getsignal(number) != signal.SIG_IGN]
+
+
 class CallbackFile:
     """A binary file for such a library: the first error is kept, and what is written after it is thrown away.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from imse.audio import ENHANCED_SUFFIX, STDIO, find_audio, is_audio
-from imse.audio.callbacks import INTERRUPTS
+from imse.audio.callbacks import heeded_interrupts
 from imse.audio.formats import AV_EXTENSIONS, is_written
 from imse.cli.output import refuse_existing
 from imse.cli.progress import Bars
@@ -245,10 +245,7 @@ def _run_task(enhancer: Enhancer, task: Task, overwrite: bool, bars: Bars, cance
 
 @contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """The first of SIGINT, SIGTERM and SIGHUP ends the block as Ctrl-C does; what follows must not disturb the cleanup.
-
-    Signals that are ignored, as by `nohup` or in a background job of a script, stay so.
-    """
+    """The first of SIGINT, SIGTERM and SIGHUP ends the block as Ctrl-C does; what follows disturbs no cleanup."""
     was_interrupted = False
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -257,11 +254,10 @@ def _interrupted_once() -> Iterator[None]:
             was_interrupted = True
             raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    before = {number: signal.getsignal(number) for number in heeded_interrupts()}
     try:
-        for number, handler in before.items():
-            if handler != signal.SIG_IGN:
-                signal.signal(number, interrupt)
+        for number in before:
+            signal.signal(number, interrupt)
         yield
     finally:
         for number, handler in before.items():

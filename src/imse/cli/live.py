@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imse.audio.callbacks import INTERRUPTS
+from imse.audio.callbacks import heeded_interrupts
 from imse.cli.output import overwrite_option
 from imse.enhancer import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
 from imse.errors import ImseError, counted, printable
@@ -156,7 +156,7 @@ def _enhance(wish: Wish, devices: tuple[Device, Device], record: Path | None, ov
     from imse.live.session import Session
 
     ended = Event()
-    for number in INTERRUPTS:
+    for number in heeded_interrupts():
         signal.signal(number, lambda *_: ended.set())
     with recorded(record, wish.sample_rate, wish.channels, overwrite) as recording:
         session = Session(wish, recording is not None)

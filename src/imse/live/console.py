@@ -6,6 +6,7 @@ import os
 import select
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +22,7 @@ _LOWEST_DB, _BAR = -60.0, 20
 
 
 class Meters:
-    """The state of a session in one line, if standard error is a terminal. A context manager.
+    """The state of a session in two lines, if standard error is a terminal. A context manager.
 
     Args:
         session: The session.
@@ -53,10 +54,10 @@ class Meters:
 
 
 def described(session: Session) -> str:
-    """The levels, what the difference is, and how the machine does, in one line."""
+    """The levels and what the difference is, in 80 columns, and below them how the machine does."""
     noisy, enhanced = float(session.noisy), float(session.enhanced)
     return (
-        f"in {_bar(noisy)}  out {_bar(enhanced)}  removed {max(0.0, noisy - enhanced):2.0f} dB  "
+        f"in {_bar(noisy)}  out {_bar(enhanced)}  removed {max(0.0, noisy - enhanced):2.0f} dB\n"
         f"load {session.load:4.0%}  drop-outs {session.dropouts}  "
         + ("[b] hearing the input" if session.hears_input else "[b] hear the input  [q] end")
     )
@@ -68,25 +69,25 @@ def _bar(level_db: float) -> str:
 
 
 class Keys:
-    """Keys that are pressed, without Enter, if standard input is a terminal. A context manager."""
+    """Keys that are pressed, without Enter, if standard input is a terminal. A context manager.
+
+    A background job gets none: it would be stopped if it asked for them.
+    """
 
     def __init__(self) -> None:
+        self._has_terminal = sys.stdin is not None and sys.stdin.isatty()
+        self._terminal: int = sys.stdin.fileno() if self._has_terminal else -1
         self._before: list[Any] | None = None
 
     def __enter__(self) -> Keys:
-        if sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty():
-            import termios
-            import tty
-
-            self._before = termios.tcgetattr(sys.stdin)
-            tty.setcbreak(sys.stdin)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
+        if sys.platform != "win32" and self._before is not None and self._is_foreground():
             import termios
 
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
+            with suppress(termios.error):  # the terminal is closed
+                termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 
     def wait(self) -> str:
         """The keys pressed within a short time; none without a terminal."""
@@ -98,8 +99,28 @@ class Keys:
             while msvcrt.kbhit():
                 keys += msvcrt.getwch()
             return keys
-        if self._before is None:
+        if not self._has_terminal or not self._is_foreground() or not self._sends_each_key():
             time.sleep(_SECONDS)
             return ""
-        ready, _, _ = select.select([sys.stdin], [], [], _SECONDS)
-        return os.read(sys.stdin.fileno(), _MOST_KEYS).decode(errors="replace") if ready else ""
+        ready, _, _ = select.select([self._terminal], [], [], _SECONDS)
+        return os.read(self._terminal, _MOST_KEYS).decode(errors="replace") if ready else ""
+
+    def _is_foreground(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._terminal) == os.getpgrp()
+        except OSError:  # not the terminal that controls this program
+            return True
+
+    def _sends_each_key(self) -> bool:
+        """Have the terminal do so; after Ctrl-Z and `fg`, once more."""
+        import termios
+        import tty
+
+        try:
+            modes = termios.tcgetattr(self._terminal)
+            if modes[3] & termios.ICANON:
+                self._before = modes
+                tty.setcbreak(self._terminal)
+        except termios.error:  # the terminal is closed
+            return False
+        return True

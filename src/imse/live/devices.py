@@ -151,7 +151,7 @@ def choose(available: Sequence[Device], wanted: str | None) -> Device:
         return next((device for device in available if device.is_default), available[0])
     text = wanted.casefold()
     for names in (
-        [device for device in available if text in (device.name.casefold(), device.in_server)],
+        [device for device in available if text in (device.name.casefold(), (device.in_server or "").casefold())],
         [device for device in available if text in f"{device.name} {device.in_server or ''}".casefold()],
     ):
         # One microphone may be there once for each of several parts of the system, as in Windows.

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from imse.audio.callbacks import INTERRUPTS
+from imse.audio.callbacks import heeded_interrupts
 from imse.errors import ImseError
 from imse.live.enhancement import Enhancement
 from imse.live.recording import Recording
@@ -50,7 +50,7 @@ class RawPipes:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> RawPipes:
-        self._handlers = {number: signal.signal(number, self._end) for number in INTERRUPTS}
+        self._handlers = {number: signal.signal(number, self._end) for number in heeded_interrupts()}
         return self
 
     def __exit__(self, *_: object) -> None:

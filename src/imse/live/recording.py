@@ -44,7 +44,8 @@ class Recording:
 def recorded(path: Path | None, sample_rate: int, channels: int, overwrite: bool) -> Iterator[Recording | None]:
     """Record what the block writes: input and output, as talk.wav and talk.enhanced.wav.
 
-    Both files appear when the block ends, also by an error of what is recorded; or neither does.
+    Both files appear when the block ends, also by an error of what is recorded. One that cannot be written whole, as on
+    a full disk, does not appear.
 
     Args:
         path: The file for the input; None to record nothing.

@@ -106,7 +106,7 @@ def virtual_microphone(sample_rate: int, channels: int) -> Iterator[str]:
     """
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     with ExitStack() as resources:
-        lock = resources.enter_context((folder / f"imse-microphone-{os.getuid()}.lock").open("w"))
+        lock = resources.enter_context((folder / f"imse-microphone-{os.getuid()}.lock").open("a"))
         _lock(lock)
         for module in _leftovers():
             _pactl("unload-module", module)

@@ -161,7 +161,7 @@ class Session:
         late = self._playout.dropouts - self._dropouts_then
         if self.load <= _HIGHEST_LOAD:
             self._dropouts_then += late
-        elif late:
+        elif late and self._enhancement.latency:  # the sound as it comes costs nothing
             self._send(self._enhancement.flush())
             self._climb_down()
             self._busy, self._past = 0.0, _LOAD_SECONDS  # so that it has some time to show its own load

@@ -16,8 +16,9 @@ constexpr int GRID = IMSE_HOP << (LEVELS - 1), HALF_FRAME = N_FFT / 2;
 constexpr int SAMPLES_PER_MS = IMSE_SAMPLE_RATE / 1000;
 
 // From the shortest latency on: window, what is recomputed, hop, look-ahead and fade, in milliseconds.
-constexpr int CHOICES[][5] = {{1000, 125, 25, 33, 8},  {1000, 125, 50, 50, 8},   {1000, 175, 50, 75, 8},
-                              {1000, 200, 50, 100, 8}, {1000, 350, 100, 150, 8}, {1500, 625, 250, 250, 8}};
+constexpr int CHOICES[][5] = {{1000, 125, 25, 33, 8},  {1000, 125, 50, 50, 8},  {1000, 150, 50, 58, 8},
+                              {1000, 175, 50, 75, 8},  {1000, 200, 50, 100, 8}, {1000, 350, 100, 150, 8},
+                              {1500, 625, 250, 250, 8}};
 
 void expect(bool fine, const std::string& rule) {
   if (!fine) throw Error(IMSE_INVALID_ARGUMENT, "a stream needs " + rule);
