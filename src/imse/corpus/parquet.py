@@ -112,7 +112,12 @@ def _clean_batch(
             audio.append(value | {"bytes": enhanced} if isinstance(value, dict) else enhanced)
             scores.append(scored)
 
-        attempt(clean, name, report)
+        if value is None or (path is None and isinstance(value, dict) and value["bytes"] is None):
+            kept.append(row)  # there is no recording
+            audio.append(value)
+            scores.append(dict.fromkeys(SCORES))
+        else:
+            attempt(clean, name, report)
     table = pa.Table.from_batches([batch]).take(pa.array(kept, pa.int64()))
     position = batch.schema.get_field_index(column)
     table = table.set_column(position, batch.schema.field(column), pa.array(audio, batch.schema.field(column).type))
