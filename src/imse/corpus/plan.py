@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from imse.audio import find_audio, is_audio
 from imse.corpus import manifest, parquet, tar
-from imse.corpus.storage import Found, exists, is_local, joined, list_files, read_bytes, write_bytes
+from imse.corpus.storage import Found, is_local, joined, list_files, read_bytes, write_bytes
 from imse.corpus.work import FILES, MANIFEST, PARQUET, TAR, Job
 from imse.errors import ImseError, describe, printable
 from imse.weights import find, names
@@ -82,19 +82,22 @@ def plan(source: str, output: str, form: str | None = None, column: str | None =
     return Plan(form, root, _longest_first(units), errors=errors)
 
 
-def check_settings(job: Job, planned: Plan, there: Collection[str]) -> None:
-    """Refuse to go on in a folder whose files are of another origin; write down that of those in a new one.
+def checked_settings(job: Job, planned: Plan, there: Collection[str]) -> bytes:
+    """Refuse to go on in a folder whose files are of another origin.
 
     Args:
         job: What is to be done.
         planned: What with.
         there: Paths of the files in the output's folder.
 
+    Returns:
+        What `write_settings` is to write before anything else is.
+
     Raises:
         ImseError: Other settings, another input, or files that no such run has made.
-        OSError: They cannot be read or written.
+        OSError: They cannot be read.
     """
-    settings, address = job.settings, joined(job.output, _SETTINGS)
+    settings = job.settings
     weights = find(settings.weights, ".onnx" if settings.engine == "onnx" else ".safetensors")
     stated = {
         "form": job.form,
@@ -105,17 +108,23 @@ def check_settings(job: Job, planned: Plan, there: Collection[str]) -> None:
         "score": settings.score,
         "column": settings.column,
     }
-    if not exists(address):
+    content = json.dumps(stated, indent=1).encode()
+    if _SETTINGS not in there:
         if foreign := next((unit.inside for unit in planned.units if unit.inside in there), None):
             raise ImseError(f"{joined(job.output, foreign)}: was there before; OUT is another folder")
-        write_bytes(address, json.dumps(stated, indent=1).encode())
-        return
-    before = json.loads(read_bytes(address))
+        return content
+    before = json.loads(read_bytes(joined(job.output, _SETTINGS)))
     if changed := [key for key in stated if before.get(key) != stated[key]]:
         raise ImseError(
             f"{job.output}: was made with another {changed[0].replace('_', ' ')}; "
             "give the same options to go on, or another folder"
         )
+    return content
+
+
+def write_settings(output: str, settings: bytes) -> None:
+    """Write down what `checked_settings` returned. Raises `OSError` if the folder cannot be written to."""
+    write_bytes(joined(output, _SETTINGS), settings)
 
 
 def weights_for_workers(weights: str) -> str:

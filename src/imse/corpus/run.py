@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import ray
 import ray.data
 
 from imse.corpus.cleaner import NoRoomError, Report, Scores, cleaner
-from imse.corpus.plan import Plan, check_settings
+from imse.corpus.plan import Plan, checked_settings, write_settings
 from imse.corpus.storage import Found, exists, is_local, joined, names_below, remove
 from imse.corpus.summary import write_errors, write_scores
 from imse.corpus.work import PARQUET, TAR, UNIT, Attempts, Job, report_path, run_batch, stored_report
@@ -90,7 +91,7 @@ def run(
         OSError: The storage cannot be reached.
     """
     there = names_below(job.output)
-    check_settings(job, planned, there)
+    settings = checked_settings(job, planned, there)
     units = planned.units if limit is None else sorted(planned.units, key=lambda unit: unit.inside)[:limit]
     pending = [unit for unit in units if unit.inside not in there]
     outcome = Outcome(complete=len(units) - len(pending), errors=list(planned.errors))
@@ -105,6 +106,7 @@ def run(
         failed = set()
         cleaner(job.settings)  # what is wrong with the weights is found out before the work
         with _cluster(resources):
+            write_settings(job.output, settings)
             for inside, report, done in _results(_batches(pending, _wanted_batches(resources)), job, resources):
                 if done:
                     outcome.done += 1
@@ -209,6 +211,15 @@ def _address(resources: Resources) -> str:
     return resources.address or os.environ.get("RAY_ADDRESS") or "local"
 
 
+def _knock(address: str) -> None:
+    """Find out whether anything listens there: Ray would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ImseError(f"{address}: no Ray cluster there ({error})") from error
+
+
 @contextmanager
 def _cluster(resources: Resources) -> Iterator[None]:
     """Ray for as long as the block lasts, unless it runs already."""
@@ -221,11 +232,14 @@ def _cluster(resources: Resources) -> Iterator[None]:
         if resources.cpus > processors():
             raise ImseError(f"--cpus {resources.cpus}: this machine has {counted(processors(), 'processor')}")
         options |= {"include_dashboard": False, "num_cpus": processors(), "object_store_memory": _OBJECT_STORE}
+    elif address != "auto" and "://" not in address:
+        _knock(address)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError) as error:
-        raise ImseError(f"{address}: no Ray cluster there ({' '.join(str(error).split())})") from error
+    except Exception as error:  # which is what Ray raises, as of processes that do not start in time
+        what = "Ray did not start here" if address == "local" else f"{address}: no Ray cluster there"
+        raise ImseError(f"{what} ({' '.join(str(error).split())})") from error
     try:
         if address == "local" and resources.gpus > (found := ray.cluster_resources().get("GPU", 0)):
             raise ImseError(f"--gpus {resources.gpus:g}: this machine has {found:g}")  # Ray would wait for ever
