@@ -61,21 +61,26 @@ def test_parquet_of_datasets(clean: Run, sounds: list[bytes], enhancer: Enhancer
     """Written and read by `datasets`, with its own kind of column."""
     import datasets
 
-    audio = [{"bytes": sound, "path": f"{name}.flac"} for name, sound in enumerate(sounds)]
-    table = datasets.Dataset.from_dict({"id": [0, 1, 2, 3], "audio": audio, "text": list("abcd")})
+    kept = [0] if score else [0, 2, 3]  # ratings take a while
+    audio = [{"bytes": sound, "path": f"{name}.flac"} for name, sound in enumerate(sounds[: kept[-1] + 2])]
+    table = datasets.Dataset.from_dict(
+        {"id": list(range(len(audio))), "audio": audio, "text": list("abcd")[: len(audio)]}
+    )
     table = table.cast_column("audio", datasets.Audio(16_000))
-    for shard in range(2):
-        table.shard(2, shard, contiguous=True).to_parquet(tmp_path / "in" / f"data-{shard}.parquet", batch_size=1)
+    for shard in range(len(audio) // 2):
+        table.select(range(2 * shard, 2 * shard + 2)).to_parquet(
+            tmp_path / "in" / f"data-{shard}.parquet", batch_size=1
+        )
     outcome = clean(tmp_path / "in", tmp_path / "out", score=score)
-    assert outcome.done == 2
+    assert outcome.done == len(audio) // 2
     assert [Path(path).name for path, _ in outcome.errors] == ["data-0.parquet#1 (1.flac)"]
 
     cache = str(tmp_path / "cache")
     found = datasets.load_dataset("parquet", data_dir=str(tmp_path / "out"), split="train", cache_dir=cache)
     assert found.features["audio"] == table.features["audio"]
     found = found.cast_column("audio", datasets.Audio(decode=False))
-    assert found["id"] == [0, 2, 3]
-    assert found["text"] == ["a", "c", "d"]
+    assert found["id"] == kept
+    assert found["text"] == ["abcd"[number] for number in kept]
     for row in found:
         samples = read(io.BytesIO(row["audio"]["bytes"]))
         assert np.array_equal(samples, expected(sounds[row["id"]], enhancer, tmp_path))
