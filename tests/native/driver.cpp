@@ -5,7 +5,7 @@
 //   driver pool              exceptions in tasks
 //   driver memory TENSORS    too little memory; run it where no gigabytes can be allocated
 //
-// Compiled with ALL_KERNELS, it has the kernels of training for AVX2 and AVX-512, too.
+// WITH_BASELINE, WITH_AVX2 and WITH_AVX512 say for which instruction sets it is linked with the kernels of training.
 //
 // TENSORS is a text file with the network's parameters: a name and its shape in each line. The exit code is 0 if all is
 // as it should be; otherwise a line on standard error says what is not.
@@ -40,9 +40,13 @@ using TrainingKernel = int(const int* sizes, const float* const* in, float* cons
   DO(isa, convolution) DO(isa, depthwise) DO(isa, idconv) DO(isa, norm_prelu) DO(isa, expand) DO(isa, split_bins)
 #define DECLARE(isa, name) extern "C" TrainingKernel imse_##isa##_##name, imse_##isa##_##name##_gradient;
 #define ENTRY(isa, name) {#isa " " #name, {imse_##isa##_##name, imse_##isa##_##name##_gradient}},
+#if defined(WITH_BASELINE)
 PARTS(DECLARE, baseline)
-#if defined(ALL_KERNELS)
+#endif
+#if defined(WITH_AVX2)
 PARTS(DECLARE, avx2)
+#endif
+#if defined(WITH_AVX512)
 PARTS(DECLARE, avx512)
 #endif
 
@@ -320,9 +324,14 @@ void engine(const std::vector<Tensor>& tensors, int step) {
 
 const std::map<std::string, std::pair<TrainingKernel*, TrainingKernel*>>& training_kernels() {
   static const std::map<std::string, std::pair<TrainingKernel*, TrainingKernel*>> kernels = {
+#if defined(WITH_BASELINE)
     PARTS(ENTRY, baseline)
-#if defined(ALL_KERNELS)
-        PARTS(ENTRY, avx2) PARTS(ENTRY, avx512)
+#endif
+#if defined(WITH_AVX2)
+        PARTS(ENTRY, avx2)
+#endif
+#if defined(WITH_AVX512)
+            PARTS(ENTRY, avx512)
 #endif
   };
   return kernels;

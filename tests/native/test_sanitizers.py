@@ -52,9 +52,15 @@ def compile_driver(folder: Path, sanitizer: tuple[str, ...], instruction_sets: l
     trial = [*compiler, *sanitizer, str(folder / "empty.cpp"), "-o", str(folder / "empty")]
     if subprocess.run(trial, capture_output=True, check=False).returncode:
         pytest.skip(f"the compiler has no {sanitizer[0]}")
-    all_kernels = ("-DALL_KERNELS",) if len(instruction_sets) > 1 else ()
+    linked = tuple(f"-DWITH_{name.upper()}" for name in instruction_sets)
     training = [unit for name in instruction_sets for unit in training_units(name)]
-    units = [*training, *reversed(engine_units()), (_DRIVER, all_kernels)]  # what takes longest first
+    # What is not compiled once for each instruction set is compiled as one: it includes the same headers.
+    kernels = [unit for unit in engine_units() if unit[0].stem == "kernels"]
+    others = [unit for unit in engine_units() if unit not in kernels]
+    together = folder / "together.cpp"
+    together.write_text("".join(f'#include "{source}"\n' for source, _ in others))
+    flags = tuple(flag for _, own_flags in others for flag in own_flags)
+    units = [*training, (together, flags), *kernels, (_DRIVER, linked)]  # what takes longest first
 
     def compile_unit(number: int) -> str:
         source, own_flags = units[number]
@@ -85,12 +91,13 @@ def test_memory_and_undefined_behaviour(tensors: Path, tmp_path: Path) -> None:
     order = ["baseline", "avx2", "avx512"]
     for kernels in order[: order.index(native.instruction_set()) + 1]:
         # What does not depend on the instruction set is run in full by one of them.
-        expect_no_report(driver, tensors, kernels, step=1 if kernels == "baseline" else 4)
+        expect_no_report(driver, tensors, kernels, step=1 if kernels == native.instruction_set() else 4)
     limit = "allocator_may_return_null=1:max_allocation_size_mb=1024"
     run([str(driver), "memory", str(tensors)], ASAN_OPTIONS=limit)
 
 
 def test_threads(tensors: Path, tmp_path: Path) -> None:
-    """With the baseline's kernels: what threads share does not depend on the instruction set."""
-    driver = compile_driver(tmp_path, ("-fsanitize=thread",), ["baseline"])
-    expect_no_report(driver, tensors, "baseline", step=7)
+    """With the kernels that take the shortest time: what threads share does not depend on the instruction set."""
+    kernels = native.instruction_set()
+    driver = compile_driver(tmp_path, ("-fsanitize=thread",), [kernels])
+    expect_no_report(driver, tensors, kernels, step=7)
