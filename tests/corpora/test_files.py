@@ -17,7 +17,8 @@ from corpora.material import Corpus, contents, rows
 from imse import Enhancer
 from imse.corpus.cleaner import SCORES, Settings
 from imse.corpus.plan import plan
-from imse.corpus.storage import _partial_name
+from imse.corpus.run import Resources, _batches, _not_to_be_seen, _wanted_batches
+from imse.corpus.storage import Found, _partial_name
 from imse.corpus.work import Attempts, Job, _Worker
 from imse.errors import ImseError
 
@@ -79,6 +80,7 @@ def test_what_a_killed_run_leaves_behind_is_no_output(
     shutil.copy(done, left)
     clean(corpus.folder, tmp_path)
     assert audio(tmp_path) == expected
+    assert not left.exists()
 
 
 @pytest.mark.slow
@@ -92,11 +94,22 @@ def test_scores(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
     assert {row["path"]: row for row in rows(tmp_path / "scores.parquet")} == table
 
 
-def test_other_settings_go_elsewhere(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
-    """Or a folder would hold some of both."""
-    clean(corpus.folder / "anna", tmp_path)
+def test_other_settings_and_inputs_go_elsewhere(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
+    """Or a folder would hold some of both, and what is complete would be taken for that of another input."""
+    clean(corpus.folder / "anna", tmp_path, limit=1)
     with pytest.raises(ImseError, match="was made with another attenuation limit db"):
         clean(corpus.folder / "anna", tmp_path, attenuation_limit_db=6.0)
+    with pytest.raises(ImseError, match="was made with another input"):
+        clean(corpus.folder / "ben", tmp_path)
+
+
+def test_an_output_is_neither_the_input_nor_what_was_there(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(corpus.folder)
+    with pytest.raises(ImseError, match="was there before; OUT is another folder"):
+        clean(corpus.folder, tmp_path / "link")
+    with pytest.raises(ImseError, match="the input lies in it; OUT is another folder"):
+        clean(corpus.folder / "anna", corpus.folder)
+    assert not (corpus.folder / ".imse").exists()
 
 
 def test_an_output_inside_the_input_is_no_input(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
@@ -120,6 +133,21 @@ def test_odd_names_and_links(clean: Run, corpus: Corpus, tmp_path: Path) -> None
     reasons = {path.rpartition("/")[2]: reason for path, reason in outcome.errors}
     assert reasons.pop("lost.wav") == "no such file or directory"
     assert set(reasons.values()) <= {"the name is not UTF-8"}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_batches_for_a_cluster_that_grows() -> None:
+    """It may have no processor yet when the work is shared out."""
+    units = [Found(f"/in/{number}.tar", f"{number}.tar", size=10**9) for number in range(2_000)]
+    assert len(_batches(units, _wanted_batches(Resources("auto")))) == 2_000
+    assert len(_batches(units, _wanted_batches(Resources("auto", workers=10)))) == 334
+
+
+def test_folders_that_machines_do_not_share(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    ((path, reason),) = _not_to_be_seen(str(tmp_path), {"a.wav", "b/c.wav"})
+    assert path == f"{tmp_path}/b/c.wav"
+    assert "OUT must be a folder that all share" in reason
 
 
 @pytest.mark.parametrize("pattern", ["anna/*.flac", "**/*.flac"])

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from corpora.conftest import Run
 from corpora.material import Corpus, rows
 from imse import Enhancer
-from imse.corpus.cleaner import SCORES
+from imse.corpus.cleaner import SCORES, Cleaner, Settings
 from imse.corpus.plan import plan
+from imse.corpus.summary import write_errors
+from imse.corpus.tar import clean_shard
 from imse.errors import ImseError
 
 Floats = NDArray[np.float32]
@@ -59,21 +61,26 @@ def test_parquet_of_datasets(clean: Run, sounds: list[bytes], enhancer: Enhancer
     """Written and read by `datasets`, with its own kind of column."""
     import datasets
 
-    audio = [{"bytes": sound, "path": f"{name}.flac"} for name, sound in enumerate(sounds)]
-    table = datasets.Dataset.from_dict({"id": [0, 1, 2, 3], "audio": audio, "text": list("abcd")})
+    kept = [0] if score else [0, 2, 3]  # ratings take a while
+    audio = [{"bytes": sound, "path": f"{name}.flac"} for name, sound in enumerate(sounds[: kept[-1] + 2])]
+    table = datasets.Dataset.from_dict(
+        {"id": list(range(len(audio))), "audio": audio, "text": list("abcd")[: len(audio)]}
+    )
     table = table.cast_column("audio", datasets.Audio(16_000))
-    for shard in range(2):
-        table.shard(2, shard, contiguous=True).to_parquet(tmp_path / "in" / f"data-{shard}.parquet", batch_size=1)
+    for shard in range(len(audio) // 2):
+        table.select(range(2 * shard, 2 * shard + 2)).to_parquet(
+            tmp_path / "in" / f"data-{shard}.parquet", batch_size=1
+        )
     outcome = clean(tmp_path / "in", tmp_path / "out", score=score)
-    assert outcome.done == 2
+    assert outcome.done == len(audio) // 2
     assert [Path(path).name for path, _ in outcome.errors] == ["data-0.parquet#1 (1.flac)"]
 
     cache = str(tmp_path / "cache")
     found = datasets.load_dataset("parquet", data_dir=str(tmp_path / "out"), split="train", cache_dir=cache)
     assert found.features["audio"] == table.features["audio"]
     found = found.cast_column("audio", datasets.Audio(decode=False))
-    assert found["id"] == [0, 2, 3]
-    assert found["text"] == ["a", "c", "d"]
+    assert found["id"] == kept
+    assert found["text"] == ["abcd"[number] for number in kept]
     for row in found:
         samples = read(io.BytesIO(row["audio"]["bytes"]))
         assert np.array_equal(samples, expected(sounds[row["id"]], enhancer, tmp_path))
@@ -82,21 +89,27 @@ def test_parquet_of_datasets(clean: Run, sounds: list[bytes], enhancer: Enhancer
     assert rows(tmp_path / "out" / ".imse" / "errors.parquet")[0]["reason"].startswith("not audio that can be read")
 
 
-@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+@pytest.mark.parametrize(("kind", "compression"), [(pa.binary(), "ZSTD"), (pa.large_binary(), "UNCOMPRESSED")])
 def test_parquet_with_bytes_alone(
-    clean: Run, sounds: list[bytes], enhancer: Enhancer, tmp_path: Path, kind: pa.DataType
+    clean: Run, sounds: list[bytes], enhancer: Enhancer, tmp_path: Path, kind: pa.DataType, compression: str
 ) -> None:
-    """Row groups, compression and order of columns are kept; what is in the bytes says what they are."""
-    table = pa.table({"sound": pa.array(sounds, kind), "n": [3, 2, 1, 0]})
+    """Row groups, compression and order of columns are kept, and rows without audio; the bytes say what they are."""
+    table = pa.table({"sound": pa.array([*sounds, None], kind), "n": [3, 2, 1, 0, -1]})
     (tmp_path / "in").mkdir()
-    pq.write_table(table, tmp_path / "in" / "x.parquet", row_group_size=2, compression="zstd")
+    pq.write_table(
+        table,
+        tmp_path / "in" / "x.parquet",
+        row_group_size=2,
+        compression={"sound": compression.replace("UNCOMPRESSED", "NONE"), "n": "GZIP"},
+    )
     clean(tmp_path / "in" / "x.parquet", tmp_path / "out")
     before, after = (pq.ParquetFile(tmp_path / name / "x.parquet") for name in ("in", "out"))
     assert after.schema_arrow == before.schema_arrow
     assert after.num_row_groups == before.num_row_groups
-    assert after.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert [after.metadata.row_group(0).column(number).compression for number in range(2)] == [compression, "GZIP"]
     found = after.read().to_pylist()
-    assert [row["n"] for row in found] == [3, 1, 0]
+    assert [row["n"] for row in found] == [3, 1, 0, -1]
+    assert found[3]["sound"] is None
     assert np.array_equal(read(io.BytesIO(found[1]["sound"])), expected(sounds[2], enhancer, tmp_path))
 
 
@@ -155,6 +168,21 @@ def test_a_tar_that_was_cut_short(clean: Run, sounds: list[bytes], tmp_path: Pat
     assert clean(shard, tmp_path / "out").errors == outcome.errors
 
 
+def test_a_tar_without_recordings(small_weights: Path, tmp_path: Path) -> None:
+    """A copy of it would look like a success."""
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("1.json"))
+    cleaner = Cleaner(Settings(str(small_weights), "native"))
+    with pytest.raises(ImseError, match="no recordings in this tar file"):
+        clean_shard(tmp_path / "in.tar", tmp_path / "out.tar", "in.tar", cleaner)
+    assert not (tmp_path / "out.tar").exists()
+
+
+def test_errors_of_names_that_are_not_utf8(tmp_path: Path) -> None:
+    write_errors(str(tmp_path), "webdataset", [("in.tar#caf\udce9", "not audio")])
+    assert rows(tmp_path / "errors.parquet") == [{"path": "in.tar#caf\\udce9", "reason": "not audio"}]
+
+
 def lhotse_manifest(corpus: Corpus, folder: Path) -> Path:
     """Cuts of a recording, written by Lhotse, two of them of the same one."""
     import lhotse
@@ -189,7 +217,7 @@ def test_nemo(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
     lines = [
         {"audio_filepath": "anna/b.flac", "offset": 0.1, "duration": 0.3, "text": "ä"},
         {"audio_filepath": str(corpus.folder / "broken.wav"), "duration": 1.0, "text": ""},
-        {"audio_filepath": "anna/b.flac", "duration": 0.2, "text": "b", "speaker": 7},
+        {"audio_filepath": "anna/b.flac", "duration": 0.2, "text": "half an emoji: \ud83d", "speaker": 7},
     ]
     manifest = corpus.folder / "train.jsonl"
     manifest.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -198,6 +226,16 @@ def test_nemo(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
     written = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert written == [line | {"audio_filepath": "audio/anna/b.flac"} for line in (lines[0], lines[2])]
     assert soundfile.info(tmp_path / written[0]["audio_filepath"]).frames == 24_000
+
+
+def test_one_recording_by_several_paths(tmp_path: Path) -> None:
+    """It is enhanced once, and its output lies nowhere but below the folder of outputs. The longest is first."""
+    paths = ["a.wav", "./a.wav", "../x/a.wav", f"{tmp_path}/x/a.wav"]
+    lines = [*({"path": path, "duration": 1} for path in paths), {"path": "../y/b.wav", "offset": 5, "duration": 1}]
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "m.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    units = plan(str(tmp_path / "x" / "m.jsonl"), str(tmp_path / "out")).units
+    assert [unit.inside for unit in units] == ["audio/y/b.wav", "audio/x/a.wav"]
 
 
 @pytest.mark.parametrize(
@@ -211,4 +249,15 @@ def test_nemo(clean: Run, corpus: Corpus, tmp_path: Path) -> None:
 def test_lines_that_are_refused(line: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(f'{{"path": "a.wav"}}\n{line}\n'.encode()))
     with pytest.raises(ImseError, match=message.replace("x.jsonl", r"x\.jsonl\.gz")):
+        plan(str(tmp_path / "x.jsonl.gz"), str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b'{"path": "a.wav"}\n', mtime=0)[:-4], gzip.compress(b'{"path": "\xe9.wav"}\n', mtime=0)],
+    ids=["cut", "latin-1"],
+)
+def test_manifests_that_cannot_be_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl.gz").write_bytes(content)
+    with pytest.raises(ImseError, match="not text in UTF-8, or cut short"):
         plan(str(tmp_path / "x.jsonl.gz"), str(tmp_path / "out"))

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+from imse.atomic_write import atomic_write
 from imse.corpus.cleaner import Scores
-from imse.corpus.storage import Found, exists, fetched, is_local, joined, write_bytes
+from imse.corpus.storage import Found, absolute, exists, fetched, is_local, joined, published
 from imse.errors import ImseError
 
 EXTENSIONS = frozenset({".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz"})
 AUDIO_FOLDER = "audio"
 """Below the output's folder; the manifest lies beside it."""
+
+_BYTES_PER_SECOND = 32_000  # about
 
 _KEYS = ("audio_filepath", "audio_path", "audio", "path", "file", "wav")
 
@@ -40,13 +45,18 @@ class Manifest:
         self._address, self._column = address, column
         self._folder = address.rpartition("/")[0]
         self._resolved: dict[str, str] = {}
-        sources = {self._resolve(path) for row in self.rows() for path in self._paths(row)}
+        sources: dict[str, float] = {}
+        for row in self.rows():
+            for path in self._paths(row):
+                source = self._resolve(path)
+                sources[source] = max(sources.get(source, 0.0), _seconds(row))
         if not sources:
             raise ImseError(f"{address}: no lines in this manifest")
         parts = [_parts(source)[:-1] for source in sources]
         common = _common(parts)
         self.units = {
-            source: Found(source, "/".join((AUDIO_FOLDER, *_parts(source)[common:]))) for source in sorted(sources)
+            source: Found(source, "/".join((AUDIO_FOLDER, *_parts(source)[common:])), int(_BYTES_PER_SECOND * seconds))
+            for source, seconds in sources.items()
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -55,9 +65,13 @@ class Manifest:
             fetched(self._address) as path,
             gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines,
         ):
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield self._row(line, number)
+            number = 0
+            try:
+                for number, line in enumerate(lines, 1):
+                    if line.strip():
+                        yield self._row(line, number)
+            except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise ImseError(f"{self._address}:{number + 1}: not text in UTF-8, or cut short ({error})") from error
 
     def write(self, folder: str, complete: Collection[str], scores: Mapping[str, Scores]) -> None:
         """Write the manifest of what is complete.
@@ -67,10 +81,13 @@ class Manifest:
             complete: Paths below it of the files that are there.
             scores: By path below the folder.
         """
-        text = b"".join(self._written(folder, complete, scores))
-        if self.name.endswith(".gz"):
-            text = gzip.compress(text, mtime=0)
-        write_bytes(joined(folder, self.name), text)
+        with ExitStack() as files:
+            path = files.enter_context(published(joined(folder, self.name)))
+            file: BinaryIO = files.enter_context(atomic_write(path))
+            if self.name.endswith(".gz"):
+                file = cast(BinaryIO, files.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)))
+            for line in self._written(folder, complete, scores):
+                file.write(line)
 
     def _written(self, folder: str, complete: Collection[str], scores: Mapping[str, Scores]) -> Iterator[bytes]:
         for row in self.rows():
@@ -78,7 +95,7 @@ class Manifest:
             if all(unit.inside in complete for unit in units):
                 changed = self._changed(row, lambda path: self._target(path, folder))
                 _add_scores(changed, scores.get(units[0].inside))
-                yield json.dumps(changed, ensure_ascii=False).encode() + b"\n"
+                yield _line(changed)
 
     def _row(self, line: str, number: int) -> dict[str, Any]:
         try:
@@ -105,15 +122,15 @@ class Manifest:
 
     def _target(self, path: str, folder: str) -> str:
         inside = self.units[self._resolve(path)].inside
-        relative = _is_relative(path) and self._resolve(path) == joined(self._folder, path)
+        relative = _is_relative(path) and self._resolve(path) == absolute(joined(self._folder, path))
         return inside if relative else joined(folder, inside)
 
     def _resolve(self, path: str) -> str:
         """A path that is relative is so to the manifest (NeMo), or else to the current folder (Lhotse)."""
         if path not in self._resolved:
-            beside = joined(self._folder, path)
-            here = _is_relative(path) and not exists(beside) and is_local(beside) and Path(path).exists()
-            self._resolved[path] = str(Path(path).absolute()) if here else beside if _is_relative(path) else path
+            beside = joined(self._folder, path) if _is_relative(path) else path
+            here = beside != path and is_local(beside) and not exists(beside) and Path(path).exists()
+            self._resolved[path] = absolute(path if here else beside)
         return self._resolved[path]
 
 
@@ -132,6 +149,19 @@ def _lhotse(value: Any, change: Callable[[str], str]) -> Any:
         return value | {"sources": [source | {"source": change(source["source"])} for source in sources]}
     found = {key: part for key, old in value.items() if (part := _lhotse(old, change)) is not None}
     return value | found if found else None
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    try:
+        return f"{json.dumps(row, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:  # half of an emoji, which only an escape can write
+        return f"{json.dumps(row)}\n".encode()
+
+
+def _seconds(row: dict[str, Any]) -> float:
+    """How long the recording of a line is at least, in NeMo's or in Lhotse's keys; 0 if the line does not say."""
+    numbers = (row.get("offset"), row.get("start"), row.get("duration"))
+    return sum(number for number in numbers if isinstance(number, int | float) and number > 0)
 
 
 def _add_scores(row: dict[str, Any], scores: Scores | None) -> None:

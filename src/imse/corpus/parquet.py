@@ -39,7 +39,7 @@ def clean_shard(source: Path, target: Path, name: str, cleaner: Cleaner) -> Repo
     with shard:
         column = audio_column(shard.schema_arrow, cleaner.settings.column)
         schema = _with_scores(shard.schema_arrow) if cleaner.settings.score else shard.schema_arrow
-        compression = shard.metadata.row_group(0).column(0).compression if shard.num_row_groups else "snappy"
+        compression = _compression(shard.metadata)
         with atomic_write(target) as file, pq.ParquetWriter(file, schema, compression=compression) as writer:
             row = 0
             for number in range(shard.num_row_groups):
@@ -49,6 +49,12 @@ def clean_shard(source: Path, target: Path, name: str, cleaner: Cleaner) -> Repo
                     writer.write_table(_clean_batch(batch, column, schema, (name, row), cleaner, report))
                     row += len(batch)
     return report
+
+
+def _compression(metadata: pq.FileMetaData) -> dict[str, str]:
+    """By column, as in the first row group."""
+    columns = metadata.row_group(0).to_dict()["columns"] if metadata.num_row_groups else []
+    return {column["path_in_schema"]: column["compression"].replace("UNCOMPRESSED", "NONE") for column in columns}
 
 
 def audio_column(schema: pa.Schema, wanted: str | None = None) -> str:
@@ -112,7 +118,12 @@ def _clean_batch(
             audio.append(value | {"bytes": enhanced} if isinstance(value, dict) else enhanced)
             scores.append(scored)
 
-        attempt(clean, name, report)
+        if value is None or (path is None and isinstance(value, dict) and value["bytes"] is None):
+            kept.append(row)  # there is no recording
+            audio.append(value)
+            scores.append(dict.fromkeys(SCORES))
+        else:
+            attempt(clean, name, report)
     table = pa.Table.from_batches([batch]).take(pa.array(kept, pa.int64()))
     position = batch.schema.get_field_index(column)
     table = table.set_column(position, batch.schema.field(column), pa.array(audio, batch.schema.field(column).type))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from imse.audio import find_audio, is_audio
 from imse.corpus import manifest, parquet, tar
-from imse.corpus.storage import Found, absolute, exists, is_local, joined, list_files, read_bytes, write_bytes
+from imse.corpus.storage import Found, is_local, joined, list_files, read_bytes, write_bytes
 from imse.corpus.work import FILES, MANIFEST, PARQUET, TAR, Job
 from imse.errors import ImseError, describe, printable
 from imse.weights import find, names
@@ -27,12 +27,14 @@ class Plan:
 
     Attributes:
         form: One of `FORMS`.
+        root: Address of the folder, or of the manifest, by which outputs are named.
         units: What there is.
         manifest: The manifest, if that is the form.
         errors: Path and reason of folders that cannot be read, and of files whose names no table can hold.
     """
 
     form: str
+    root: str
     units: list[Found]
     manifest: manifest.Manifest | None = None
     errors: list[tuple[str, str]] = field(default_factory=list)
@@ -52,7 +54,10 @@ def plan(source: str, output: str, form: str | None = None, column: str | None =
         OSError: The storage cannot be reached.
     """
     errors: list[tuple[str, str]] = []
-    files = _without(_listed(source, errors), output)
+    listed = _listed(source, errors)
+    files = [file for file in listed if not file.address.startswith(output + "/")]
+    if listed and not files:
+        raise ImseError(f"{output}: the input lies in it; OUT is another folder")
     by_form: dict[str, list[Found]] = {}
     for file in files:
         if kind := _form_of(file.inside, single=len(files) == 1):
@@ -66,40 +71,60 @@ def plan(source: str, output: str, form: str | None = None, column: str | None =
     units = by_form.get(form, [])
     if not units:
         raise ImseError(f"{source}: nothing of the form '{form}'")
-    if form != MANIFEST:
-        return Plan(form, sorted(units, key=lambda unit: (-unit.size, unit.inside)), errors=errors)
-    if len(units) > 1:
-        raise ImseError(f"{source}: several manifests; one at a time")
-    listed = manifest.Manifest(units[0].address, column)
-    return Plan(form, list(listed.units.values()), listed)
+    first = units[0]
+    if form == MANIFEST:
+        if len(units) > 1:
+            raise ImseError(f"{source}: several manifests; one at a time")
+        rows = manifest.Manifest(first.address, column)
+        units = _with_utf8_names(rows.units.values(), errors)
+        return Plan(form, first.address, _longest_first(units), rows, errors)
+    root = first.address.removesuffix(first.inside).rstrip("/")
+    return Plan(form, root, _longest_first(units), errors=errors)
 
 
-def check_settings(job: Job) -> None:
-    """Refuse to go on in a folder whose files were made with other settings; write them down in a new one.
+def checked_settings(job: Job, planned: Plan, there: Collection[str]) -> bytes:
+    """Refuse to go on in a folder whose files are of another origin.
+
+    Args:
+        job: What is to be done.
+        planned: What with.
+        there: Paths of the files in the output's folder.
+
+    Returns:
+        What `write_settings` is to write before anything else is.
 
     Raises:
-        ImseError: Other settings.
-        OSError: They cannot be read or written.
+        ImseError: Other settings, another input, or files that no such run has made.
+        OSError: They cannot be read.
     """
-    settings, address = job.settings, joined(job.output, _SETTINGS)
+    settings = job.settings
     weights = find(settings.weights, ".onnx" if settings.engine == "onnx" else ".safetensors")
     stated = {
         "form": job.form,
+        "input": planned.root,
         "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "engine": settings.engine,
         "attenuation_limit_db": settings.attenuation_limit_db,
         "score": settings.score,
         "column": settings.column,
     }
-    if not exists(address):
-        write_bytes(address, json.dumps(stated, indent=1).encode())
-        return
-    before = json.loads(read_bytes(address))
+    content = json.dumps(stated, indent=1).encode()
+    if _SETTINGS not in there:
+        if foreign := next((unit.inside for unit in planned.units if unit.inside in there), None):
+            raise ImseError(f"{joined(job.output, foreign)}: was there before; OUT is another folder")
+        return content
+    before = json.loads(read_bytes(joined(job.output, _SETTINGS)))
     if changed := [key for key in stated if before.get(key) != stated[key]]:
         raise ImseError(
             f"{job.output}: was made with another {changed[0].replace('_', ' ')}; "
             "give the same options to go on, or another folder"
         )
+    return content
+
+
+def write_settings(output: str, settings: bytes) -> None:
+    """Write down what `checked_settings` returned. Raises `OSError` if the folder cannot be written to."""
+    write_bytes(joined(output, _SETTINGS), settings)
 
 
 def weights_for_workers(weights: str) -> str:
@@ -114,8 +139,17 @@ def _listed(source: str, errors: list[tuple[str, str]]) -> list[Found]:
         found = find_audio(Path(source), lambda error: errors.append((str(error.filename), describe(error))))
         known = {file.address for file in files}
         files += [Found(str(path), path.relative_to(source).as_posix()) for path in found if str(path) not in known]
-    errors += [(printable(file.address), "the name is not UTF-8") for file in files if not _is_utf8(file.address)]
-    return [file for file in files if _is_utf8(file.address)]
+    return _with_utf8_names(files, errors)
+
+
+def _longest_first(units: Iterable[Found]) -> list[Found]:
+    return sorted(units, key=lambda unit: (-unit.size, unit.inside))
+
+
+def _with_utf8_names(files: Iterable[Found], errors: list[tuple[str, str]]) -> list[Found]:
+    found = list(files)
+    errors += [(printable(file.address), "the name is not UTF-8") for file in found if not _is_utf8(file.address)]
+    return [file for file in found if _is_utf8(file.address)]
 
 
 def _is_utf8(name: str) -> bool:
@@ -124,10 +158,6 @@ def _is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _without(files: Iterable[Found], output: str) -> list[Found]:
-    return [file for file in files if not absolute(file.address).startswith(output + "/")]
 
 
 def _form_of(name: str, single: bool) -> str | None:

@@ -6,11 +6,11 @@ that goes there is first written to one. Memory stays constant whatever its leng
 
 from __future__ import annotations
 
-import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -23,6 +23,7 @@ from imse.atomic_write import atomic_write
 from imse.errors import ImseError
 
 _MAGIC = frozenset("*?[")
+_PARTIAL = ".imse-partial-"  # in the names of files that are being written
 # In these, a file is there when all of it is. In others it grows, and gets its name when it is complete.
 _WHOLE_ON_PUT = frozenset({"abfs", "abfss", "adl", "az", "gcs", "gs", "hf", "oci", "oss", "s3", "s3a"})
 
@@ -55,7 +56,8 @@ def absolute(address: str) -> str:
         ImseError: Other processes cannot have what is there.
     """
     if is_local(address):
-        return str(Path(address.removeprefix("file://").removeprefix("local://")).absolute())
+        path = address.removeprefix("file://").removeprefix("local://")
+        return os.path.abspath(path)  # noqa: PTH100 - links may lead elsewhere on other machines
     if get_protocol(address) == "memory":
         raise ImseError(f"{address}: the memory of one process, which the workers cannot see; give a folder")
     return address.rstrip("/")
@@ -98,13 +100,23 @@ def list_files(address: str) -> list[Found]:
 
 
 def names_below(address: str) -> set[str]:
-    """Paths of all complete files below a folder; none if there is no such folder."""
+    """Paths of all complete files below a folder; none if there is no such folder.
+
+    What a worker that was killed left behind is removed: nobody else knows its name.
+    """
     fs, path = _opened(address)
     fs.invalidate_cache()
     if not fs.exists(path):
         return set()
     root = path.rstrip("/")
-    return {name[len(root) :].lstrip("/") for name in fs.find(path) if "/." not in name[name.rfind("/") :]}
+    complete = set()
+    for name in fs.find(path):
+        if _PARTIAL in name[name.rfind("/") :]:
+            with suppress(FileNotFoundError):
+                fs.rm_file(name)
+        else:
+            complete.add(name[len(root) :].lstrip("/"))
+    return complete
 
 
 def exists(address: str) -> bool:
@@ -153,8 +165,11 @@ def published(address: str) -> Iterator[Path]:
     if is_local(address):
         target = Path(address)
         partial = target.with_name(_partial_name(target))
-        yield partial
-        partial.replace(target)
+        try:
+            yield partial
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
         return
     with tempfile.TemporaryDirectory(prefix="imse-") as folder:
         copy = Path(folder) / PurePosixPath(address).name
@@ -171,8 +186,8 @@ def published(address: str) -> Iterator[Path]:
 
 
 def _partial_name(path: PurePath) -> str:
-    """A hidden name: the same in every run, so that the next one replaces what a killed one left behind."""
-    return f".imse-partial-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{path.suffix}"
+    """A hidden name that no other writer has: Ray repeats what ran on a node that seems lost, and may not be."""
+    return f"{_PARTIAL}{secrets.token_hex(8)}{path.suffix}"
 
 
 def _opened(address: str) -> tuple[Any, str]:

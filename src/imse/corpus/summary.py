@@ -23,12 +23,17 @@ def errors_address(output: str, form: str) -> str:
 
 def write_errors(output: str, form: str, errors: Iterable[tuple[str, str]]) -> None:
     """Write path and reason of each recording that could not be read; no table if there are none."""
-    rows = [{"path": path, "reason": reason} for path, reason in sorted(set(errors))]
+    rows = [{"path": _text(path), "reason": _text(reason)} for path, reason in sorted(set(errors))]
     address = errors_address(output, form)
     if rows:
         _write(address, pa.Table.from_pylist(rows, schema=_ERRORS))
     else:
         remove(address)
+
+
+def _text(name: str) -> str:
+    """Text that a table can hold: names in tar files need not be UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def write_scores(output: str, scores: Mapping[str, Scores]) -> None:

@@ -32,10 +32,11 @@ def clean_shard(source: Path, target: Path, name: str, cleaner: Cleaner) -> Repo
     Scores are a member more, KEY.imse.json.
 
     Raises:
-        ImseError: Not a tar file.
+        ImseError: Not a tar file, or one without recordings.
         OSError: It cannot be read, or the output not be written.
     """
     report = Report()
+    samples = with_audio = 0
     with ExitStack() as files:
         sink: BinaryIO = files.enter_context(atomic_write(target))
         if source.suffix in {".gz", ".tgz"}:  # without a time in its header: the same samples are the same file
@@ -43,6 +44,8 @@ def clean_shard(source: Path, target: Path, name: str, cleaner: Cleaner) -> Repo
             sink = cast(BinaryIO, files.enter_context(compressed))
         output = files.enter_context(tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT))
         for key, members in _samples(source, name, report):
+            samples += 1
+            with_audio += any(_is_recording(header) for header, _ in members)
             cleaned: list[_Member] = []
 
             def clean(key: str = key, members: list[_Member] = members, cleaned: list[_Member] = cleaned) -> None:
@@ -52,13 +55,15 @@ def clean_shard(source: Path, target: Path, name: str, cleaner: Cleaner) -> Repo
             if attempt(clean, f"{name}#{key}", report):
                 for header, data in cleaned:
                     output.addfile(header, io.BytesIO(data))
+        if samples and not with_audio:
+            raise ImseError(f"{source}: no recordings in this tar file")
     return report
 
 
 def _cleaned(
     header: tarfile.TarInfo, data: bytes, key: str, shard: str, cleaner: Cleaner, report: Report
 ) -> Iterator[_Member]:
-    if not header.isreg() or not is_audio(Path(header.name)):
+    if not _is_recording(header):
         yield header, data
         return
     extension = PurePosixPath(header.name).suffix.lower()
@@ -66,6 +71,10 @@ def _cleaned(
     yield _with_size(header, enhanced), enhanced
     if scores:
         yield _scores_member(header, key, scores)
+
+
+def _is_recording(header: tarfile.TarInfo) -> bool:
+    return header.isreg() and is_audio(Path(header.name))
 
 
 def _scores_member(audio: tarfile.TarInfo, key: str, scores: Scores) -> _Member:

@@ -68,9 +68,9 @@ class Attempts:
         self._begun.pop(inside, None)
 
 
-def report_address(output: str, inside: str) -> str:
-    """Where the report of a unit is, if there is one."""
-    return joined(output, f"{REPORTS}/{inside}.json")
+def report_path(inside: str) -> str:
+    """Where the report of a unit is below the output's folder, if there is one."""
+    return f"{REPORTS}/{inside}.json"
 
 
 def run_batch(units: pa.Table, job: Job, attempts: Any) -> pa.Table:
@@ -101,42 +101,43 @@ class _Worker:
     def run(self, unit: dict[str, str]) -> dict[str, Any]:
         """Compute a unit, unless it is complete: Ray repeats a batch of which it lost the result."""
         inside, target = unit["inside"], joined(self._job.output, unit["inside"])
-        done, report = False, Report()
+        done, full, report = False, False, Report()
 
         def work() -> None:
             nonlocal report
             if exists(target):
                 report = stored_report(self._job.output, inside)
                 return
-            if not ray.get(self._attempts.begin.remote(inside)):
-                raise ImseError("the worker process died each time that it was tried")
-            try:
-                report = self._computed(unit["source"], target, inside)
-            finally:
-                self._attempts.end.remote(inside)
+            report = self._computed(unit["source"], target, inside)
 
         try:
             done = not self._full.is_set() and attempt(work, unit["source"], report)
         except NoRoomError as error:
             report.errors.append((target, str(error)))
+            full = True
             self._full.set()
         except Exception as error:  # the packages behind fsspec raise what they like
             report.errors.append((unit["source"], f"{type(error).__name__}: {describe(error)}"))
-        return {"inside": inside, "report": report.to_json(), "done": done, "full": self._full.is_set()}
+        return {"inside": inside, "report": report.to_json(), "done": done, "full": full}
 
     def _computed(self, source: str, target: str, inside: str) -> Report:
         with fetched(source) as path, published(target) as partial:
-            with self._computing:
-                report = _CLEAN[self._job.form](path, partial, source, self._cleaner)
+            with self._computing:  # the others of a batch are not to blame if the process dies
+                if not ray.get(self._attempts.begin.remote(inside)):
+                    raise ImseError("the worker process died each time that it was tried")
+                try:
+                    report = _CLEAN[self._job.form](path, partial, source, self._cleaner)
+                finally:
+                    self._attempts.end.remote(inside)
             if report.errors or report.scores:  # before the output, whose presence says that all is complete
-                write_bytes(report_address(self._job.output, inside), report.to_json().encode())
+                write_bytes(joined(self._job.output, report_path(inside)), report.to_json().encode())
         return report
 
 
 def stored_report(output: str, inside: str) -> Report:
     """The report of a unit that is complete."""
     try:
-        return Report.from_json(read_bytes(report_address(output, inside)))
+        return Report.from_json(read_bytes(joined(output, report_path(inside))))
     except FileNotFoundError:
         return Report()
 
