@@ -87,7 +87,9 @@ def test_workers_and_then_the_command(
 @pytest.fixture
 def two_nodes() -> Iterator[Any]:
     """A cluster of a node for no worker, and two nodes with a worker each; Ray in this process is another one."""
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    soon = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": soon}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
     lost, _ = (nodes.add_node(num_cpus=1) for _ in range(2))
     yield nodes, lost
     nodes.shutdown()

@@ -63,9 +63,14 @@ def noisy_speech(seconds: float) -> Floats:
 
 
 def bench(
-    weights: Sequence[str], seconds: float, rounds: int, threads: Sequence[int], progress: Callable[[str], None]
+    weights: Sequence[str],
+    engines: Sequence[str],
+    seconds: float,
+    rounds: int,
+    threads: Sequence[int],
+    progress: Callable[[str], None],
 ) -> Record:
-    """Measure every engine with all weights (names or files) that it can open, and with each of `SEGMENTATIONS`.
+    """Measure each engine with all weights (names or files) that it can open, and with each of `SEGMENTATIONS`.
 
     Results are the median, minimum and maximum over the rounds. `progress` is called with a description of every step.
 
@@ -76,7 +81,7 @@ def bench(
     noisy = noisy_speech(seconds)
     try:
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-            cases, left_out = _open(stack, weights, threads, noisy, progress)
+            cases, left_out = _open(stack, weights, engines, threads, noisy, progress)
             models: dict[tuple[str, Path], _Case] = {}  # the first case of each engine and file
             for case in cases:
                 models.setdefault((case.engine, case.file), case)
@@ -114,14 +119,19 @@ def bench(
 
 
 def _open(
-    stack: ExitStack, weights: Sequence[str], threads: Sequence[int], noisy: Floats, progress: Callable[[str], None]
+    stack: ExitStack,
+    weights: Sequence[str],
+    engines: Sequence[str],
+    threads: Sequence[int],
+    noisy: Floats,
+    progress: Callable[[str], None],
 ) -> tuple[list[_Case], dict[str, str]]:
     """Open all cases, to be closed with the stack. Also returns the reason for each engine that opens nothing."""
     cases: list[_Case] = []
     refused: dict[str, str] = {}
     for name in dict.fromkeys(weights):
         reasons: dict[str, str] = {}
-        for engine in ENGINES:
+        for engine in dict.fromkeys(engines):
             progress(f"opening {name} with {engine}")
             try:
                 file = packaged_weights.find(name, ENGINES[engine].suffix)
@@ -133,7 +143,7 @@ def _open(
                         cases.append(_Case(engine, file, segments, number, _network(file), worker))
             except (ImseError, ModuleNotFoundError, OSError) as error:
                 reasons[engine] = describe(error)
-        if len(reasons) == len(ENGINES):
+        if len(reasons) == len({*engines}):
             raise ImseError("; ".join(dict.fromkeys(reasons.values())))
         refused = reasons | refused
     opened = {case.engine for case in cases}

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from imse.cli.output import check_output, overwrite_option
+from imse.engine import ENGINES
 from imse.errors import printable
 from imse.weights import DEFAULT
 
@@ -20,6 +21,14 @@ from imse.weights import DEFAULT
     metavar="NAME|FILE",
     help="Weights in the package, or a file. May be repeated, as for .onnx and .safetensors of one network. "
     "Each engine measures those that it can open.",
+)
+@click.option(
+    "--engine",
+    "engines",
+    type=click.Choice(list(ENGINES)),
+    multiple=True,
+    show_default="all",
+    help="Measure this one. May be repeated.",
 )
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=10.0, help="Length of the test signal.")
 @click.option("--rounds", type=click.IntRange(1), default=5, help="Number of measurements, in turns.")
@@ -34,12 +43,18 @@ from imse.weights import DEFAULT
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE", help="Write all results as JSON.")
 @overwrite_option
 def bench(
-    weights: tuple[str, ...], seconds: float, rounds: int, threads: tuple[int, ...], json: Path | None, overwrite: bool
+    weights: tuple[str, ...],
+    engines: tuple[str, ...],
+    seconds: float,
+    rounds: int,
+    threads: tuple[int, ...],
+    json: Path | None,
+    overwrite: bool,
 ) -> None:
     """Measure speed, memory and start-up of every engine on this machine, and compare with the plain network in torch.
 
-    The engines are measured in turns, so that other load on the machine slows all of them equally. Without imse[torch]
-    there is no comparison.
+    The engines are measured in turns, so that other load on the machine slows all of them equally. Without imse[torch],
+    or the engine 'torch', there is no comparison.
 
     Example: imse bench --weights imse.onnx --weights imse.safetensors --json bench.json
     """
@@ -58,10 +73,11 @@ def bench(
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening", total=None)
         record = run(
-            list(weights),
+            weights,
+            engines or tuple(ENGINES),
             seconds,
             rounds,
-            list(threads) or [1, processors()],
+            threads or (1, processors()),
             lambda step: bar.update(task, description=step),
         )
     try:
