@@ -34,8 +34,11 @@ def expected(corpus: Corpus, small_weights: Path, tmp_path_factory: pytest.TempP
 
 
 def audio(folder: Path) -> dict[str, bytes]:
+    """Without what is being written, which has a hidden name."""
     return {
-        name: data for name, data in contents(folder).items() if not name.startswith((".imse/", "errors", "scores"))
+        name: data
+        for name, data in contents(folder).items()
+        if not name.startswith((".imse/", "errors", "scores")) and not Path(name).name.startswith(".")
     }
 
 

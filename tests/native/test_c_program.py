@@ -300,7 +300,7 @@ def test_64_bit_arm(program_for_arm: Path, small_weights: Path, recording: Float
 @pytest.mark.slow
 def test_vectors_on_64_bit_arm(program_for_arm: Path) -> None:
     """The kernels multiply and add in NEON's registers, of four floats."""
-    kernels = program_for_arm.parent / "engine" / "kernels-baseline.o"
+    kernels = program_for_arm.parent / "kernels-baseline.o"
     code = run("aarch64-linux-gnu-objdump", "-d", kernels).stdout
     in_vectors, alone = (len(re.findall(rf"\t{name}\s", code)) for name in (r"fmla\tv\d+\.4s,.*", r"fmadd"))
     assert in_vectors > 500

@@ -54,13 +54,7 @@ def compile_driver(folder: Path, sanitizer: tuple[str, ...], instruction_sets: l
         pytest.skip(f"the compiler has no {sanitizer[0]}")
     linked = tuple(f"-DWITH_{name.upper()}" for name in instruction_sets)
     training = [unit for name in instruction_sets for unit in training_units(name)]
-    # What is not compiled once for each instruction set is compiled as one: it includes the same headers.
-    kernels = [unit for unit in engine_units() if unit[0].stem == "kernels"]
-    others = [unit for unit in engine_units() if unit[0].stem != "kernels"]
-    together = folder / "together.cpp"
-    together.write_text("".join(f'#include "{source}"\n' for source, _ in others))
-    flags = tuple(flag for _, own_flags in others for flag in own_flags)
-    units = [*training, (together, flags), *kernels, (_DRIVER, linked)]  # what takes longest first
+    units = [*training, *engine_units(), (_DRIVER, linked)]  # what takes longest first
 
     def compile_unit(number: int) -> str:
         source, own_flags = units[number]

@@ -73,12 +73,10 @@ def requested() -> tuple[str, ...]:
 
 
 def engine_units(instruction_sets: Iterable[str] = INSTRUCTION_SETS) -> list[Unit]:
-    """What the engine is compiled from: its kernels once for every instruction set."""
-    kernels = SOURCES / "engine" / "kernels.cpp"
-    own_flags = {"imse": (f'-DFINGERPRINT="{fingerprint("engine")}"', "-DIMSE_BUILDING")}
-    files = [file for file in sources() if file.suffix == ".cpp" and file.parent.name in _ENGINE_FOLDERS]
-    units: list[Unit] = [(file, own_flags.get(file.stem, ())) for file in files if file != kernels]
-    return units + [(kernels, _for(name)) for name in instruction_sets]
+    """What the engine is compiled from: all but its kernels, and these for each instruction set."""
+    flags = (f'-DFINGERPRINT="{fingerprint("engine")}"', "-DIMSE_BUILDING")
+    library = (SOURCES / "interface" / "library.cpp", flags)  # takes longest
+    return [library, *((SOURCES / "engine" / "kernels.cpp", _for(name)) for name in instruction_sets)]
 
 
 def training_units(instruction_set: str) -> list[Unit]:
