@@ -1,8 +1,10 @@
 """Quality and cost of streams by their latency, beside whole files, on held-out mixtures.
 
     python benchmarks/latency.py recipes/finetune_c.toml --data ../shared/data --plot latency.svg
+    python benchmarks/latency.py --pairs ../shared/data/test/voicebank_demand
 
-Voices and noises are those that the recipe holds out. "core" is the processor time per second of audio. docs/live.md
+Voices and noises are those that the recipe holds out. Pairs are in folders noisy and clean, at 16 kHz; nothing is to be
+chosen by those of a test. "core" is the processor time per second of audio. docs/live.md
 gives the results.
 """
 
@@ -15,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from held_out import held_out, mean, scores
 from imse import Enhancer, Stream
@@ -31,6 +34,20 @@ def through(stream: Stream, noisy: Floats) -> Floats:
     """A signal fed in blocks of 10 ms."""
     blocks = [stream.feed(noisy[start : start + BLOCK]) for start in range(0, len(noisy), BLOCK)]
     return np.concatenate([*blocks, stream.flush()])
+
+
+def read_pairs(folder: Path) -> list[Utterance]:
+    """The recordings of its folders noisy and clean that have the same names."""
+    names = sorted(path.name for path in (folder / "noisy").iterdir())
+    return [Utterance(*(load_audio(folder / part / name) for part in ("noisy", "clean"))) for name in names]
+
+
+def load_audio(path: Path) -> Floats:
+    """Samples of a recording in mono at 16 kHz."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    if samples.ndim != 1 or rate != SAMPLE_RATE:
+        raise SystemExit(f"{path}: not mono at 16 kHz")
+    return np.asarray(samples)
 
 
 def measure(utterances: Sequence[Utterance], enhance: Callable[[Floats], Floats]) -> tuple[float, float, float]:
@@ -99,16 +116,23 @@ def plot(curves: Mapping[str, Sequence[tuple[float, float]]], whole: Mapping[str
 def main() -> None:
     """Print a table for each kind of mixtures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe")
+    parser.add_argument("recipe", nargs="?")
+    parser.add_argument("--pairs", type=Path, metavar="FOLDER", help="measure these, and no mixtures")
     parser.add_argument("--data", metavar="FOLDER", help="of the recipe's recordings")
     parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--count", type=int, default=12, help="mixtures of each kind")
     parser.add_argument("--plot", metavar="SVG", help="draw PESQ over latency")
     arguments = parser.parse_args()
+    if (arguments.recipe is None) == (arguments.pairs is None):
+        parser.error("give a recipe or --pairs")
     curves: dict[str, list[tuple[float, float]]] = {}
     whole: dict[str, float] = {}
     enhancer, first = Enhancer(arguments.weights), Stream(arguments.weights)
-    for kind, utterances in held_out(read(arguments.recipe, data=arguments.data), arguments.count).items():
+    if arguments.pairs:
+        measured = {arguments.pairs.name: read_pairs(arguments.pairs)}
+    else:
+        measured = held_out(read(arguments.recipe, data=arguments.data), arguments.count)
+    for kind, utterances in measured.items():
         print(f"\n| {kind} | PESQ | STOI | core |\n|---|---|---|---|", flush=True)
         print_row("noisy", measure(utterances, lambda noisy: noisy))
         curves[kind] = []

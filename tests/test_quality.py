@@ -46,8 +46,7 @@ _PARTS = [file for file in build.sources() if file.suffix == ".cpp" and file not
 
 def _clang_tidy(file: Path, *arguments: str, clang: tuple[str, ...] = ()) -> None:
     flags = ("-std=c++17", f"-I{build.SOURCES / 'include'}", "-DISA=baseline", '-DFINGERPRINT=""', *clang)
-    config = f"--config-file={_ROOT / '.clang-tidy'}"
-    _run([_tool("clang-tidy"), "--quiet", config, *arguments, str(file), "--", *flags])
+    _run([_tool("clang-tidy"), "--quiet", *arguments, str(file), "--", *flags])
 
 
 @pytest.mark.slow
